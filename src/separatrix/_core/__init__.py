@@ -1,0 +1,1 @@
+"""The kernel: processes, probes, interventions and the drivers that run them."""

@@ -1,0 +1,375 @@
+"""Run a process, or a population of them, in compiled chunks."""
+
+import functools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Key, PyTree
+
+from . import checkpoint
+from .keys import named_key
+from .layout import blocks_of, candidates, num_workers, run_blocks
+from .monitor import Cancelled, Monitor, current_monitor
+from .probe import Probe
+from .process import AbstractProcess
+from .program import Program, advance, check_step, freeze, initialise
+from .records import Record, Records
+from .schedule import Schedule
+from .stream import Stream
+
+__all__ = ["Run", "run", "set_fields"]
+
+ROWS_PER_CHUNK = 1_024  # enough that the cost of a dispatch vanishes beside the cheapest rows
+RECORD_BYTES_PER_CHUNK = 32 * 2**20
+SECONDS_PER_CHUNK = 1.0  # between looks at progress, checkpoint and cancellation
+SECONDS_WORTH_MEASURING = 30.0  # shorter runs take the plain layout: compiling a second one would cost more
+
+
+class Run(NamedTuple):
+    """Result of `run`.
+
+    Attributes:
+        state: final state as probes see it, each leaf with the population's axes in front.
+        records: what the probes measured.
+    """
+
+    state: PyTree
+    records: Records
+
+
+def set_fields(process: AbstractProcess, values: Mapping[str, Array]) -> AbstractProcess:
+    """Replace fields of a process by name.
+
+    Args:
+        process: any process.
+        values: new values by field name.
+
+    Returns:
+        The changed copy.
+
+    Raises:
+        ValueError: if the process has no such field.
+    """
+    for name, value in values.items():
+        if not hasattr(process, name):
+            raise ValueError(f"{type(process).__name__} has no field {name!r}; pass `vary` to say where it goes.")
+        process = eqx.tree_at(lambda p, name=name: getattr(p, name), process, value)
+    return process
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _advance(program: Program, axes, *arguments):
+    return (advance if axes is None else jax.vmap(advance, in_axes=(None, *axes)))(program, *arguments)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _initialise(program: Program, axes, *arguments):
+    return (initialise if axes is None else jax.vmap(initialise, in_axes=(None, *axes)))(program, *arguments)
+
+
+def run(
+    process: AbstractProcess | Callable[[Key[Array, ""]], AbstractProcess],
+    key: Key[Array, "*seeds"],
+    steps: int,
+    *,
+    stream: Stream | None = None,
+    probes: Sequence[Probe] = (),
+    over: Mapping[str, ArrayLike] | None = None,
+    vary: Callable[[AbstractProcess, dict[str, Array]], AbstractProcess] | None = None,
+    state: PyTree = None,
+    start: int = 0,
+    block: int | None = None,
+    label: str = "run",
+) -> Run:
+    """Advance a process by `steps` steps and record what the probes measure.
+
+    The work is compiled once, whatever the number of steps, and carried out in chunks of about a second; between them
+    the monitor in force shows progress, keeps checkpoints and may stop the run (`separatrix.checkpointing`). A run that
+    was killed and is started again ends with the same bits.
+
+    Args:
+        process: the process, or a traceable function from a key to one: then each seed gets its own (its own data
+            split, say).
+        key: one key, or an array of keys of shape `(seeds,)` for a population.
+        steps: number of steps.
+        stream: `(step, key) -> x`; the process's own field `stream` by default.
+        probes: what to record, and how often.
+        over: a grid of traced hyper-parameters, `{name: values}`; every combination runs with every key.
+        vary: `(process, {name: scalar}) -> process`, how a grid point changes the process; replaces the fields of the
+            same names by default.
+        state: start from this state instead of `process.init` (single runs only).
+        start: completed steps that `state` stands for.
+        block: members vmapped together; chosen by a short measurement when None. Rounding may depend on it.
+        label: names the run for its monitor; distinct runs within one monitor need distinct labels.
+
+    Returns:
+        Final state and records; the population's axes are `(*over, seed)`, those that were given.
+
+    Raises:
+        ValueError: if a cadence does not fit `steps`, or the step changes the state's type.
+        Cancelled: if the monitor stopped the run; a checkpoint was offered to it first.
+
+    Examples:
+        >>> import jax.random as jr
+        >>> from separatrix import Probe, run
+        >>> from separatrix.systems import LogisticMap
+        >>> height = Probe(lambda tr, key: {"x": tr.after}, every=50)
+        >>> state, records = run(LogisticMap(2.0), jr.key(0), 100, probes=[height])
+        >>> records["x"].tolist()
+        [0.5, 0.5]
+    """
+    monitor = current_monitor()
+    population = _Population(process, key, stream, tuple(probes), dict(over or {}), vary, state, start)
+    schedule = Schedule(population.probes, steps)
+    monitor.begin(label, steps, population.size)
+    driver = _Driver(population, schedule, monitor, label, start)
+    saved = monitor.load(label)
+    if not (saved and driver.resume(saved)):
+        driver.prepare(block or monitor.layout(label))
+    driver.finish()
+    return driver.result()
+
+
+class _Population:
+    """The members of a run: their keys, grid points and traced leaves."""
+
+    def __init__(self, process, key, stream, probes, over, vary, state, start):
+        self.keys = key.reshape(-1)
+        self.seeded = key.ndim > 0
+        if key.ndim > 1 or not len(self.keys):
+            raise ValueError(f"`key` must be one key or a non-empty vector of keys; got shape {key.shape}.")
+        if state is not None and (self.seeded or over):
+            raise ValueError("`state` continues a single run; it does not go with `over` or with several keys.")
+        self.coords = {name: np.asarray(values) for name, values in over.items()}
+        for name, values in self.coords.items():
+            if values.ndim != 1 or not values.size:
+                raise ValueError(f"`over` needs a non-empty vector for {name!r}; got shape {values.shape}.")
+        grid = np.meshgrid(*self.coords.values(), indexing="ij") if over else []
+        self.points = {name: jnp.asarray(g.reshape(-1)) for name, g in zip(self.coords, grid, strict=True)}
+        self.num_points = int(np.prod([len(v) for v in self.coords.values()]))
+        self.size = self.num_points * len(self.keys)
+        self.shape = (*(len(v) for v in self.coords.values()), *((len(self.keys),) if self.seeded else ()))
+        self.dims = (*self.coords, *(("seed",) if self.seeded else ()))
+        self.probes, self.state = probes, state
+        self.own = not isinstance(process, AbstractProcess)
+        if self.own:
+            build = eqx.filter_jit(process)
+            built = [freeze(build(named_key(k, "process"))) for k in self.keys]
+            self.process_leaves, frozen = [leaves for leaves, _ in built], built[0][1]
+            process = build(named_key(self.keys[0], "process"))
+            if not isinstance(process, AbstractProcess):
+                raise ValueError(f"`process` must be a process or return one; it returned {type(process).__name__}.")
+        else:
+            leaves, frozen = freeze(process)
+            self.process_leaves = [leaves]
+        rest = (getattr(process, "stream", None) if stream is None else stream, probes)
+        self.rest_leaves, frozen_rest = freeze(rest)
+        self.program = Program(frozen, frozen_rest, (vary or set_fields) if over else None)
+
+    def axes(self, block: int):
+        return None if block == 1 else (0 if self.own else None, None, 0, 0)
+
+    def arguments(self, members: np.ndarray, block: int) -> tuple[Any, ...]:
+        """Return process leaves, rest leaves, grid values and keys of one block of members."""
+        points, seeds = members // len(self.keys), members % len(self.keys)
+        if block == 1:
+            points, seeds = points[0], seeds[0]
+            leaves = self.process_leaves[seeds if self.own else 0]
+        elif self.own:
+            leaves = jax.tree.map(lambda *a: jnp.stack(a), *[self.process_leaves[s] for s in seeds])
+        else:
+            leaves = self.process_leaves[0]
+        return leaves, self.rest_leaves, {k: v[points] for k, v in self.points.items()}, self.keys[seeds]
+
+
+class _Driver:
+    """The host's loop over chunks."""
+
+    def __init__(self, population: _Population, schedule: Schedule, monitor: Monitor, label: str, start: int):
+        self.population, self.schedule, self.monitor, self.label, self.start = (
+            population,
+            schedule,
+            monitor,
+            label,
+            start,
+        )
+        self.done = 0
+        self.compile_seconds = self.run_seconds = 0.0
+        first = population.arguments(np.arange(1), 1)
+        state = population.state
+        carry = jax.eval_shape(functools.partial(initialise, population.program), *first, state)
+        outputs = check_step(population.program, *first, carry)
+        row_bytes = sum(s.size * s.dtype.itemsize for out in outputs for s in out.values()) + 1
+        fit = RECORD_BYTES_PER_CHUNK // (row_bytes * max(1, min(population.size, 64)))
+        self.rows = max(1, min(ROWS_PER_CHUNK, schedule.num_marks, fit))
+        self.values = [
+            {k: np.zeros((population.size, len(due), *s.shape), s.dtype) for k, s in out.items()}
+            for out, due in zip(outputs, schedule.per_probe, strict=True)
+        ]
+
+    def _lay_out(self, block: int) -> None:
+        self.block = block
+        self.members = blocks_of(self.population.size, block)
+        self.arguments = [self.population.arguments(members, block) for members in self.members]
+        self.axes = self.population.axes(block)
+
+    def prepare(self, block: int | None) -> None:
+        """Choose the layout and build the carries at step 0."""
+        options = [block] if block else candidates(self.population.size)
+        self._start_with(options[0])
+        if len(options) > 1:
+            seconds = self._seconds_for(self._trial_steps(options[0]))
+            if seconds.total > SECONDS_WORTH_MEASURING:
+                self._start_with(options[1])
+                if self._seconds_for(seconds.steps).total >= seconds.total:
+                    self._start_with(options[0])
+        self.monitor.settled(self.label, self.block)
+
+    def _start_with(self, block: int) -> None:
+        self._lay_out(min(block, self.population.size))
+        began = time.perf_counter()
+        axes = None if self.axes is None else (*self.axes, None)
+        state = self.population.state
+        self.carries = [_initialise(self.population.program, axes, *a, state) for a in self.arguments]
+        self._chunk([0] * self.rows, np.zeros((self.rows, len(self.population.probes)), bool), only=1)  # compiles
+        self.compile_seconds += time.perf_counter() - began
+
+    class _Trial(NamedTuple):
+        steps: int
+        total: float
+
+    def _trial_steps(self, block: int) -> int:
+        """Find a number of steps that takes long enough to be timed."""
+        steps = 1
+        while steps < self.schedule.steps:
+            if self._seconds_for(steps).total * steps / self.schedule.steps > 0.2 * len(self.members) / num_workers():
+                break
+            steps *= 4
+        return min(steps, self.schedule.steps)
+
+    def _seconds_for(self, steps: int) -> "_Driver._Trial":
+        """Time `steps` steps of a few blocks without keeping them, and project to the whole run."""
+        few = min(len(self.members), num_workers())
+        strides = [steps] + [0] * (self.rows - 1)
+        began = time.perf_counter()
+        self._chunk(strides, np.zeros((self.rows, len(self.population.probes)), bool), only=few)
+        spent = time.perf_counter() - began
+        self.run_seconds += spent
+        return self._Trial(steps, spent * self.schedule.steps / steps * -(-len(self.members) // few))
+
+    def _chunk(self, strides: list[int], due: np.ndarray, only: int | None = None) -> list[Any]:
+        """Run one chunk of rows for the blocks and return their carries and records."""
+        rows = (np.int32(self.start + self.done), np.asarray(strides, np.int32), due)
+        axes = None if self.axes is None else (*self.axes, 0, None, None, None)
+        arguments = [(*a, carry, *rows) for a, carry in zip(self.arguments, self.carries, strict=True)]
+        advance_blocks = functools.partial(_advance, self.population.program, axes)
+        return run_blocks(advance_blocks, arguments[:only], num_workers())
+
+    def finish(self) -> None:
+        """Run the chunks that are left."""
+        budget, steps = 16, self.schedule.steps
+        while self.done < steps:
+            rows = list(self.schedule.chunk(self.done, self.rows, budget))
+            filling = self.rows - len(rows)
+            strides = [row.stride for row in rows] + [0] * filling
+            due = np.zeros((self.rows, len(self.population.probes)), bool)
+            due[: len(rows)] = [row.due for row in rows]
+            began = time.perf_counter()
+            results = self._chunk(strides, due)
+            spent = time.perf_counter() - began
+            self.run_seconds += spent
+            self.carries = [carry for carry, _ in results]
+            latest = self._keep(results, due)
+            self.done += sum(strides)
+            budget = max(1, int(budget * min(8.0, SECONDS_PER_CHUNK / max(spent, 1e-6))))
+            self.monitor.advance(self.label, self.start + self.done, latest)
+            stop = self.monitor.cancelled() and self.done < steps
+            if stop or (self.done < steps and self.monitor.wants_checkpoint(self.label)):
+                self.monitor.save(self.label, self._checkpoint())
+            if stop:
+                raise Cancelled(f"{self.label} stopped at step {self.start + self.done}.")
+        self.monitor.timed(self.compile_seconds, self.run_seconds)
+
+    def _keep(self, results: list[Any], due: np.ndarray) -> dict[str, float]:
+        """File the records of a chunk; return the population mean of the last scalars."""
+        latest: dict[str, float] = {}
+        for i, kept in enumerate(self.values):
+            rows = np.flatnonzero(due[:, i])
+            if not rows.size:
+                continue
+            first = int(np.searchsorted(self.schedule.per_probe[i], self.done, side="right"))
+            for (_, measured), members in zip(results, self.members, strict=True):
+                for name, array in measured[i].items():
+                    array = np.asarray(array)
+                    where = slice(first, first + len(rows))
+                    if self.block == 1:
+                        kept[name][members[0], where] = array[rows]
+                    else:
+                        kept[name][members, where] = array[:, rows]
+            for name, values in kept.items():
+                if values.ndim == 2:
+                    latest[name] = float(values[:, first + len(rows) - 1].mean())
+        return latest
+
+    def _like(self) -> Any:
+        return {"carries": self.carries, "values": self.values}
+
+    def _checkpoint(self) -> bytes:
+        meta = {"done": self.done, "steps": self.schedule.steps, "start": self.start, "block": self.block}
+        return checkpoint.encode(self._like(), meta)
+
+    def resume(self, data: bytes) -> bool:
+        """Take up a checkpoint; return False, with a warning, if it is damaged or not of this run."""
+        try:
+            meta = checkpoint.read_meta(data)
+            if (meta["steps"], meta["start"]) != (self.schedule.steps, self.start):
+                raise checkpoint.CheckpointError("the checkpoint belongs to a run of another length.")
+            self._start_with(meta["block"])
+            tree = checkpoint.decode(data, self._like())
+        except checkpoint.CheckpointError as error:
+            self.monitor.warn(f"{self.label}: {error} Starting over.")
+            return False
+        self.carries, self.values, self.done = tree["carries"], tree["values"], meta["done"]
+        self.monitor.settled(self.label, self.block)
+        return True
+
+    def result(self) -> Run:
+        """Gather states and records along the population's axes."""
+        population = self.population
+        shape, size = population.shape, population.size
+
+        def gather(*blocks):
+            stacked = jnp.stack(blocks) if self.block == 1 else jnp.concatenate(blocks)[:size]
+            return stacked.reshape(*shape, *stacked.shape[1:])
+
+        process = _unfrozen(population)
+        view = process.view
+        state = jax.tree.map(gather, *[view(carry.state) for carry in self.carries])
+        diverged = np.asarray(gather(*[carry.diverged_at for carry in self.carries]))
+        variables = {}
+        for probe, due, kept in zip(population.probes, self.schedule.per_probe, self.values, strict=True):
+            named_dims, attrs = dict(probe.dims), {k: dict(v) for k, v in probe.attrs}
+            for name, values in kept.items():
+                trailing = values.shape[2:]
+                dims = named_dims.get(name, tuple(f"{name}_{axis}" for axis in range(len(trailing))))
+                if len(dims) != len(trailing):
+                    raise ValueError(f"{name!r} has {len(trailing)} trailing axes; its probe names {dims}.")
+                reshaped = values.reshape(*shape, *values.shape[1:])
+                variables[name] = Record(due + self.start, reshaped, dims, attrs.get(name, {}))
+        attrs = {
+            "block": self.block,
+            "compile_seconds": round(self.compile_seconds, 3),
+            "run_seconds": round(self.run_seconds, 3),
+        }
+        return Run(state, Records(variables, diverged, population.dims, population.coords, attrs))
+
+
+def _unfrozen(population: _Population) -> AbstractProcess:
+    from .program import merge
+
+    return merge(population.process_leaves[0], population.program.process)
