@@ -1,0 +1,40 @@
+"""The study machine: studies, their findings, the store and the verdicts.
+
+Only what needs no JAX is imported here, so that the command line stays quick.
+"""
+
+from .errors import UsageError
+from .figures import curves, points
+from .files import StoreError
+from .finding import AtLeast, AtMost, Between, Finding, Verdict, judge
+from .statistics import (
+    holm,
+    interquartile_mean,
+    mean_interval,
+    probability_of_improvement,
+    sign_flip_p,
+)
+from .store import Store, find_runs, open_run
+from .study import Study
+
+__all__ = [
+    "AtLeast",
+    "AtMost",
+    "Between",
+    "Finding",
+    "Store",
+    "StoreError",
+    "Study",
+    "UsageError",
+    "Verdict",
+    "curves",
+    "find_runs",
+    "holm",
+    "interquartile_mean",
+    "judge",
+    "mean_interval",
+    "open_run",
+    "points",
+    "probability_of_improvement",
+    "sign_flip_p",
+]

@@ -1,0 +1,100 @@
+"""From a run to its verdicts, and the table that shows them."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .errors import UsageError
+from .finding import Verdict, judge
+from .store import Run, find_runs
+from .study import Study
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["latest_run", "print_verdicts", "verdicts_of"]
+
+COLOURS = {"reproduced": "green", "not reproduced": "red", "inconclusive": "yellow"}
+
+
+def verdicts_of(study: Study, preset: str, results: "xr.Dataset") -> list[Verdict]:
+    """Judge the findings that a preset carries.
+
+    Args:
+        study: the study.
+        preset: of the run.
+        results: the run's Dataset.
+
+    Returns:
+        One verdict for each active finding, in order; none in the quick preset.
+    """
+    return [judge(finding, results) for finding in study.active_findings(preset)]
+
+
+def latest_run(root: str, slug: str, preset: str | None) -> Run:
+    """Find the run to look at: the one updated last, quick ones only on request.
+
+    Args:
+        root: folder of all runs.
+        slug: of the study.
+        preset: only runs of this preset; any but quick by default.
+
+    Returns:
+        Its summary.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    runs, skipped = find_runs(root, slug)
+    fitting = [run for run in runs if (run.preset == preset if preset else run.preset != "quick")]
+    if fitting:
+        return fitting[0]
+    if skipped:
+        raise UsageError(skipped[0])
+    if runs and not preset:
+        raise UsageError(f"{slug} has only quick runs in {root}, which reach no verdict; run it with --preset default")
+    wanted = f" --preset {preset}" if preset else ""
+    raise UsageError(f"there is no run of {slug} in {root}; start it with: separatrix run {slug}{wanted}")
+
+
+def number(value: float) -> str:
+    """Show a number with three significant digits."""
+    if value != value:
+        return "–"
+    return f"{value:.3g}" if abs(value) < 1e5 else f"{value:.2e}"
+
+
+def print_verdicts(study: Study, preset: str, verdicts: Sequence[Verdict]) -> None:
+    """Print the table of verdicts to standard output.
+
+    Args:
+        study: the study.
+        preset: of the run.
+        verdicts: in the order of the findings.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    if not verdicts:
+        console.print(f"{study.slug} ({preset}): this preset checks the code and reaches no verdict")
+        return
+    table = Table(title=f"{study.slug} ({preset})", title_justify="left", box=None, pad_edge=False)
+    for heading in ("finding", "claim"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("effect", "95 % interval", "expected", "published", "seeds"):
+        table.add_column(heading, justify="right")
+    table.add_column("verdict")
+    for verdict in verdicts:
+        published = verdict.published
+        shown = number(published) if isinstance(published, float | int) else published or "–"
+        table.add_row(
+            verdict.finding,
+            verdict.claim,
+            number(verdict.effect),
+            f"{number(verdict.low)} to {number(verdict.high)}",
+            verdict.expect,
+            shown,
+            str(verdict.seeds),
+            f"[{COLOURS[verdict.verdict]}]{verdict.verdict}[/]" + (f" ({verdict.note})" if verdict.note else ""),
+        )
+    console.print(table)
