@@ -1,0 +1,334 @@
+"""The command line. Heavy imports wait until a command needs them, so that `--help` answers at once."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+__all__ = ["main"]
+
+PRESETS = ("quick", "default", "thorough", "full")
+EXPORTS = ("csv", "parquet", "tensorboard", "mlflow")
+REPRODUCED, NOT_REPRODUCED, BAD_INPUT, INCONCLUSIVE, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line."""
+        self.exit(BAD_INPUT, f"{self.prog}: {message} (try {self.prog} --help)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="separatrix", description="A laboratory for learning dynamics.")
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    store = _Parser(add_help=False)
+    store.add_argument("--store", metavar="DIR", default="runs", help="folder of all runs (default: runs)")
+    store.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    as_json = _Parser(add_help=False)
+    as_json.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+
+    command = commands.add_parser("list", parents=[as_json], help="show the studies")
+    command.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
+
+    command = commands.add_parser("explain", help="show a study's claim, method, arms, findings and citation")
+    command.add_argument("slug")
+    command.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
+
+    command = commands.add_parser("run", parents=[store, as_json], help="run what is missing, then show the verdicts")
+    command.add_argument("slugs", nargs="+", metavar="SLUG")
+    command.add_argument("--preset", choices=PRESETS, default="default", help="size of the study (default: default)")
+    command.add_argument("--seeds", type=int, metavar="N", help="number of seeds")
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes", help="a setting")
+    command.add_argument("--on", default="local", metavar="WHERE", help="where to run: local")
+    again = command.add_mutually_exclusive_group()
+    again.add_argument("--resume", action="store_true", help="keep what is finished (the default)")
+    again.add_argument("--fresh", action="store_true", help="move an earlier run aside and start over")
+
+    command = commands.add_parser("verdicts", parents=[store, as_json], help="judge the findings of finished runs")
+    command.add_argument("slugs", nargs="*", metavar="SLUG")
+    command.add_argument("--preset", choices=PRESETS, help="judge the latest run of this preset")
+
+    command = commands.add_parser("report", parents=[store], help="write one self-contained page")
+    command.add_argument("slugs", nargs="+", metavar="SLUG")
+    command.add_argument("-o", "--output", default="report.html", metavar="FILE", help="default: report.html")
+    command.add_argument("--preset", choices=PRESETS, help="report the latest run of this preset")
+
+    command = commands.add_parser("export", parents=[store], help="hand the results to another tool")
+    command.add_argument("slug", metavar="SLUG")
+    command.add_argument("--to", required=True, choices=EXPORTS, help="format")
+    command.add_argument("-o", "--output", metavar="PLACE", help="folder, or tracking address for mlflow")
+    command.add_argument("--preset", choices=PRESETS, help="export the latest run of this preset")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out one command.
+
+    Args:
+        arguments: words after the program's name; those of the process by default.
+
+    Returns:
+        The exit code: 0 done, 1 a finding is not reproduced or a cell failed, 2 bad input, 3 inconclusive, 130 stopped.
+    """
+    parser = _parser()
+    words = parser.parse_args(arguments)
+    if words.version:
+        from separatrix import __version__
+
+        print(__version__)
+        return 0
+    if words.command is None:
+        parser.print_help()
+        return 0
+    from separatrix.study.errors import UsageError
+    from separatrix.study.files import StoreError
+
+    try:
+        return _COMMANDS[words.command](words)
+    except (UsageError, StoreError) as error:
+        if words.debug:
+            traceback.print_exc()
+        print(f"separatrix: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except BrokenPipeError:  # the reader of our output has gone, as in `separatrix list | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _list(words: argparse.Namespace) -> int:
+    from separatrix.study.study import all_studies
+
+    rows = [
+        {
+            "slug": study.slug,
+            "seed": study.seed,
+            "domain": study.domain,
+            "question": study.question,
+            "cost": study.costs.get("default", ""),
+        }
+        for study in all_studies().values()
+    ]
+    if words.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("study", "seed", "domain", "question", "default preset"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(row["slug"], str(row["seed"]), row["domain"], row["question"], row["cost"])
+    Console(highlight=False).print(table)
+    return 0
+
+
+def _explain(words: argparse.Namespace) -> int:
+    from separatrix.study.explain import explain
+    from separatrix.study.study import find_study
+
+    print(explain(find_study(words.slug)))
+    return 0
+
+
+def _run(words: argparse.Namespace) -> int:
+    from separatrix.study.errors import UsageError
+    from separatrix.study.study import find_study
+
+    if words.on != "local":
+        raise UsageError(f"--on {words.on}: this version runs cells on this machine only; use --on local")
+    studies = [find_study(slug) for slug in words.slugs]
+    prepared = [(study, _settings(study, words)) for study in studies]
+    _use_compilation_cache()
+    documents, code = [], 0
+    for study, settings in prepared:
+        document, study_code = _run_one(study, settings, words)
+        documents.append(document)
+        code = max(code, study_code)
+        if study_code == INTERRUPTED:
+            break
+    if words.json:
+        print(json.dumps(documents, indent=1, allow_nan=False))
+    return code
+
+
+def _settings(study: Any, words: argparse.Namespace) -> Any:
+    from separatrix.study.errors import UsageError
+    from separatrix.study.settings import with_overrides
+
+    changes = list(words.changes)
+    if words.seeds is not None:
+        changes.append(f"seeds={words.seeds}")
+    settings = with_overrides(study.presets[words.preset], changes)
+    if settings.seeds < 1:
+        raise UsageError(f"the number of seeds must be at least 1; got {settings.seeds}")
+    return settings
+
+
+def _run_one(study: Any, settings: Any, words: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from separatrix._core.monitor import Cancelled
+    from separatrix.study.console import ConsoleReporter
+    from separatrix.study.execute import execute
+    from separatrix.study.identity import settings_hash
+    from separatrix.study.plan import run_settings
+    from separatrix.study.provenance import provenance
+    from separatrix.study.settings import describe
+    from separatrix.study.store import open_run
+    from separatrix.study.verdicts import print_verdicts, verdicts_of
+
+    name = settings_hash({"preset": words.preset, **run_settings(study, settings)})
+    if words.fresh:
+        _move_aside(Path(words.store) / study.slug / name)
+    store = open_run(
+        words.store,
+        study.slug,
+        name,
+        create=True,
+        preset=words.preset,
+        settings=describe(settings),
+        provenance=provenance(),
+    )
+    stop = _StopOnSignal()
+    try:
+        with stop, ConsoleReporter() as reporter:
+            outcome = execute(study, settings, words.preset, store, reporter, lambda: stop.requested)
+    except Cancelled:
+        print("separatrix: stopped; the same command goes on where this one was", file=sys.stderr)
+        return {"study": study.slug, "preset": words.preset, "store": str(store.folder), "stopped": True}, INTERRUPTED
+    verdicts = verdicts_of(study, words.preset, store.results()) if store.committed() else []
+    document = {
+        "study": study.slug,
+        "preset": words.preset,
+        "store": str(store.folder),
+        "computed": outcome.computed,
+        "kept": outcome.kept,
+        "failed": outcome.failed,
+        "seconds": round(outcome.seconds, 1),
+        "verdicts": [verdict.to_json(study.slug, words.preset) for verdict in verdicts],
+    }
+    if not words.json:
+        if store.committed():
+            print_verdicts(study, words.preset, verdicts)
+        print(f"{outcome.computed} cells computed, {outcome.kept} kept, in {outcome.seconds:.0f} s: {store.folder}")
+    return document, 1 if outcome.failed else 0
+
+
+def _move_aside(folder: Path) -> None:
+    if folder.exists():
+        from separatrix.study.files import storing
+
+        number = 1
+        while (target := folder.with_name(f".{folder.name}.{number}")).exists():
+            number += 1
+        with storing(folder):
+            folder.rename(target)
+        print(f"separatrix: the earlier run was moved to {target}", file=sys.stderr)
+
+
+class _StopOnSignal:
+    """Turns the first interrupt or termination signal into a request; a second one ends the process as usual."""
+
+    def __init__(self):
+        self.requested = False
+        self.previous: dict[int, Any] = {}
+
+    def __enter__(self) -> "_StopOnSignal":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self.previous[number] = signal.signal(number, self._request)
+        return self
+
+    def _request(self, number: int, frame: Any) -> None:
+        self.requested = True
+        signal.signal(number, self.previous[number])
+        print("separatrix: stopping after this chunk", file=sys.stderr)
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+
+
+def _use_compilation_cache() -> None:
+    """Keep compiled programs between processes: a warm start skips the compiler."""
+    import jax
+
+    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "separatrix" / "compiled"
+    folder = os.environ.get("SEPARATRIX_CACHE", str(default))
+    if folder:
+        jax.config.update("jax_compilation_cache_dir", folder)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def _found(words: argparse.Namespace, slug: str) -> tuple[Any, Any, str]:
+    """Return study, store and preset of the latest run to look at."""
+    from separatrix.study.store import open_run
+    from separatrix.study.study import find_study
+    from separatrix.study.verdicts import latest_run
+
+    study = find_study(slug)
+    run = latest_run(words.store, study.slug, words.preset)
+    return study, open_run(words.store, study.slug, run.settings_hash), run.preset
+
+
+def _verdicts(words: argparse.Namespace) -> int:
+    from separatrix.study.errors import UsageError
+    from separatrix.study.store import find_runs
+    from separatrix.study.study import all_studies
+    from separatrix.study.verdicts import print_verdicts, verdicts_of
+
+    slugs = words.slugs or sorted({run.slug for run in find_runs(words.store)[0] if run.preset != "quick"})
+    if not slugs:
+        raise UsageError(f"there is no finished run in {words.store}; start one with: separatrix run SLUG")
+    documents, judgements = [], set()
+    known = all_studies() if not words.slugs else {}
+    for slug in slugs:
+        if not words.slugs and slug not in known:
+            print(f"separatrix: {slug} is not a study of this version; name its file to judge it", file=sys.stderr)
+            continue
+        study, store, preset = _found(words, slug)
+        verdicts = verdicts_of(study, preset, store.results())
+        judgements |= {verdict.verdict for verdict in verdicts}
+        documents += [verdict.to_json(study.slug, preset) for verdict in verdicts]
+        if not words.json:
+            print_verdicts(study, preset, verdicts)
+    if words.json:
+        print(json.dumps(documents, indent=1, allow_nan=False))
+    if "not reproduced" in judgements:
+        return NOT_REPRODUCED
+    return INCONCLUSIVE if "inconclusive" in judgements or not judgements else REPRODUCED
+
+
+def _report(words: argparse.Namespace) -> int:
+    from separatrix.study.files import write_atomic
+    from separatrix.study.report import report_page
+
+    page = report_page([_found(words, slug) for slug in words.slugs])
+    write_atomic(Path(words.output), page.encode())
+    print(words.output)
+    return 0
+
+
+def _export(words: argparse.Namespace) -> int:
+    from separatrix.study.export import export
+
+    study, store, preset = _found(words, words.slug)
+    print(export(store.results(), f"{study.slug}-{preset}", words.to, words.output))
+    return 0
+
+
+_COMMANDS = {
+    "list": _list,
+    "explain": _explain,
+    "run": _run,
+    "verdicts": _verdicts,
+    "report": _report,
+    "export": _export,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

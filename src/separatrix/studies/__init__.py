@@ -1,0 +1,1 @@
+"""Studies: one file a paper, found by scanning this folder. Each defines `STUDY`."""

@@ -1,0 +1,190 @@
+"""The command line's contract: documents, exit codes, and one line for every mistake."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from separatrix import cli
+
+SAMPLE = str(Path(__file__).with_name("study") / "sample_study.py")
+SLUG = "grokking-numerical-stability"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """A finished run of the sample study."""
+    folder = tmp_path_factory.mktemp("runs")
+    words = ["run", SAMPLE, "--store", str(folder), "--set", "steps=40", "--seeds", "5", "--json"]
+    assert cli.main(words) == 0
+    return str(folder)
+
+
+@pytest.fixture(autouse=True)
+def no_shared_cache(monkeypatch):
+    monkeypatch.setenv("SEPARATRIX_CACHE", "")
+
+
+def test_help_answers_in_under_half_a_second():
+    command = [sys.executable, "-m", "separatrix.cli", "--help"]
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        seconds.append(time.perf_counter() - began)
+    for command in ("list", "explain", "run", "verdicts", "report", "export"):
+        assert command in done.stdout
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import separatrix.cli, sys; print('jax' in sys.modules, 'numpy' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert loaded.stdout.split() == ["False", "False"]  # the fact behind the speed, whatever the machine's load
+
+
+def test_list_as_json(capsys):
+    assert cli.main(["list", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {"slug": SLUG, "seed": 34, "domain": "training"}.items() <= rows[0].items()
+    assert set(rows[0]) == {"slug", "seed", "domain", "question", "cost"}
+
+
+def test_explain_names_claims_thresholds_and_citation(capsys):
+    assert cli.main(["explain", SLUG]) == 0
+    out = capsys.readouterr().out
+    for part in ("F2a", "≥ 0.95", "@inproceedings{prieto2025grokking", "stablemax", "quick"):
+        assert part in out
+
+
+def test_run_prints_one_document(tmp_path, capsys):
+    words = ["run", SAMPLE, "--store", str(tmp_path), "--set", "steps=40", "--seeds", "2", "--preset", "quick"]
+    assert cli.main([*words, "--json"]) == 0
+    (document,) = json.loads(capsys.readouterr().out)
+    assert document["computed"] == 3
+    assert document["failed"] == document["verdicts"] == []
+    assert cli.main([*words, "--json"]) == 0
+    (document,) = json.loads(capsys.readouterr().out)
+    assert (document["computed"], document["kept"]) == (0, 3)
+    assert cli.main([*words, "--json", "--fresh"]) == 0
+    (document,) = json.loads(capsys.readouterr().out)
+    assert (document["computed"], document["kept"]) == (3, 0)
+
+
+def test_verdicts_as_json_and_their_exit_code(store, capsys):
+    assert cli.main(["verdicts", SAMPLE, "--store", store, "--json"]) == 1
+    first, second = json.loads(capsys.readouterr().out)
+    keys = {"study", "finding", "claim", "effect", "low", "high", "expect", "published", "seeds", "verdict"}
+    assert keys <= set(first)
+    assert (first["finding"], first["verdict"], first["seeds"]) == ("S1", "reproduced", 5)
+    assert (second["finding"], second["verdict"]) == ("S2", "not reproduced")
+    assert first["low"] <= first["effect"] <= first["high"]
+
+
+def test_too_few_seeds_are_called_what_they_are(tmp_path, capsys):
+    words = [SAMPLE, "--store", str(tmp_path)]
+    assert cli.main(["run", *words, "--set", "steps=40", "--seeds", "3"]) == 0
+    capsys.readouterr()
+    assert cli.main(["verdicts", *words, "--json"]) == 3
+    for verdict in json.loads(capsys.readouterr().out):
+        assert (verdict["verdict"], verdict["note"]) == ("inconclusive", "too few seeds (n < 5)")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "groking-numerical-stability"], f"there is no study 'groking-numerical-stability'; did you mean '{SLUG}'?"),
+        (["explain", "nothing-like-it"], "there is no study 'nothing-like-it'"),
+        (["run", SLUG, "--set", "stepz=3"], "there is no setting 'stepz'; did you mean 'steps'?"),
+        (["run", SLUG, "--set", "steps=many"], "setting 'steps' must be int; got 'many'"),
+        (["run", SLUG, "--set", "steps"], "--set needs key=value; got 'steps'"),
+        (["run", SLUG, "--seeds", "-3"], "the number of seeds must be at least 1; got -3"),
+        (["run", SLUG, "--seeds", "two"], "argument --seeds: invalid int value: 'two'"),
+        (["run", SLUG, "--preset", "huge"], "argument --preset: invalid choice: 'huge'"),
+        (["run", SLUG, "--on", "ray"], "--on ray: this version runs cells on this machine only; use --on local"),
+        (["run", "missing.py"], "there is no file missing.py"),
+        (["verdicts", SLUG, "--store", "nowhere"], f"there is no run of {SLUG} in nowhere; start it with: separatrix run"),
+        (["verdicts", "--store", "nowhere"], "there is no finished run in nowhere"),
+        (["report", SLUG, "--store", "nowhere"], "there is no run of"),
+        (["export", SLUG, "--to", "excel"], "argument --to: invalid choice: 'excel'"),
+        (["flee"], "invalid choice: 'flee'"),
+    ],
+)
+def test_a_mistake_gets_one_line_and_exit_code_2(words, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = cli.main(words)
+    except SystemExit as stop:
+        code = stop.code
+    out, err = capsys.readouterr()
+    assert code == 2
+    assert out == ""
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert not list(tmp_path.iterdir())  # nothing half-written
+
+
+def test_steps_that_are_no_multiple_are_refused_in_one_line(tmp_path, capsys):
+    assert cli.main(["run", SAMPLE, "--store", str(tmp_path), "--set", "steps=41"]) == 2
+    out, err = capsys.readouterr()
+    assert "`steps` must be a multiple of 20, the cadence of probe 'info:loss'; got 41. Try steps=60." in err
+    assert out == ""
+    assert "Traceback" not in err
+
+
+def test_a_store_that_cannot_be_written(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert cli.main(["run", SAMPLE, "--store", str(tmp_path / "file"), "--set", "steps=40"]) == 2
+    err = capsys.readouterr().err
+    assert str(tmp_path / "file") in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_foreign_store_is_refused(tmp_path, store, capsys):
+    run = next(Path(store).glob("sample/*"))
+    folder = tmp_path / "sample" / run.name
+    folder.mkdir(parents=True)
+    (folder / "thesis.txt").write_text("precious")
+    assert cli.main(["run", SAMPLE, "--store", str(tmp_path), "--set", "steps=40", "--seeds", "5"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert (folder / "thesis.txt").read_text() == "precious"
+
+
+def test_debug_shows_the_traceback(capsys):
+    assert cli.main(["explain", "nothing", "--debug"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_report_is_one_file(store, tmp_path, capsys):
+    page = tmp_path / "page.html"
+    assert cli.main(["report", SAMPLE, "--store", store, "-o", str(page)]) == 0
+    assert capsys.readouterr().out.strip() == str(page)
+    assert "<svg" in page.read_text()
+
+
+def test_export_needs_its_package(store, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    words = ["export", SAMPLE, "--store", store, "--to", "tensorboard", "-o", str(tmp_path / "events")]
+    assert cli.main(words) == 2
+    assert capsys.readouterr().err == (
+        "separatrix: this needs tensorboardX; install it with: pip install 'separatrix[tensorboard]'\n"
+    )
+    assert not (tmp_path / "events").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of another kind")
+def test_help_and_version_need_no_home(tmp_path):
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    done = subprocess.run(
+        [sys.executable, "-m", "separatrix.cli", "--version"],
+        env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "0.1.0"
