@@ -222,7 +222,7 @@ def test_damaged_and_failed_cells_are_named(tmp_path):
     store.set_state("0" * 16, "failed", "ValueError: <bad> luck")
     page = Page(report_page([(study(), store, "default")]))
     assert f"cell {damaged} is" in page.text
-    assert "0000000000000000: failed (ValueError: <bad> luck)" in page.text
+    assert "1 cell failed (ValueError: <bad> luck)" in page.text
 
 
 def test_changed_settings_are_pointed_out_and_the_command_line_restores_them(tmp_path):

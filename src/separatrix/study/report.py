@@ -180,11 +180,15 @@ def _gather(anchor: str, study: Study, store: Store, preset: str) -> _Section:
         cells.append(_Cell(str(identity["arm"]), list(identity["seeds"]), attrs, header.get("provenance") or {}))
     aside = len(list((store.cells / "damaged").glob("*.npz")))
     if aside:
-        damaged.add(f"{aside} {'file is' if aside == 1 else 'files are'} kept aside in cells/damaged")
-    unfinished = [
-        f"{cell_id}: {state}" + (f" ({message})" if (message := manifest["cells"][cell_id].get("message")) else "")
+        damaged.add(f"{_count(aside, 'file')} kept aside in cells/damaged")
+    states = Counter(
+        (state, manifest["cells"][cell_id].get("message", ""))
         for cell_id, state in store.states().items()
         if state != "done"
+    )
+    unfinished = [
+        f"{_count(count, 'cell')} {state}" + (f" ({message})" if message else "")
+        for (state, message), count in states.items()
     ]
     verdicts = verdicts_of(study, preset, results)
     return _Section(anchor, study, preset, manifest, results, verdicts, cells, unfinished, sorted(damaged))
@@ -240,6 +244,10 @@ def _article(section: _Section, nested: bool) -> str:
     return "\n".join(part for part in parts if part)
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _text(words: str) -> str:
     return escape(" ".join(words.split()).replace(" %", "\u00a0%"))  # no line begins with a per cent sign
 
@@ -263,8 +271,9 @@ def _changed(section: _Section) -> dict[str, Any]:
     return changed_settings(section.study, section.preset, section.manifest["settings"])
 
 
-def _list(lines: Iterable[str]) -> str:
-    return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
+def _list(lines: Sequence[str], most: int = 50) -> str:
+    shown = [*lines[:most], f"and {len(lines) - most} more"] if len(lines) > most else lines
+    return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in shown)}</ul>"
 
 
 _LEGEND = """<p class="legend small" aria-hidden="true">
@@ -300,7 +309,7 @@ def _findings(section: _Section) -> str:
             f'<tbody role="rowgroup">{"".join(rows)}</tbody></table>'
         )
     if others:
-        count = f"{len(others)} {'finding' if len(others) == 1 else 'findings'} not tested by this preset"
+        count = f"{_count(len(others), 'finding')} not tested by this preset"
         parts.append(f"<details><summary>{count}</summary>{_list(others)}</details>")
     return "\n".join(parts)
 
@@ -401,15 +410,16 @@ def _settings(section: _Section) -> str:
 
 def _provenance(section: _Section) -> str:
     sources = [cell.provenance for cell in section.cells] or [section.manifest.get("provenance") or {}]
-    compiling = _seconds(section.cells, "compile_seconds")
+    spent = {name: _seconds(section.cells, f"{name}_seconds") for name in ("wall", "compile")}
+    times = [spent["wall"]] if spent["compile"] == "–" else [spent["wall"], f"{spent['compile']} went into compiling"]
     gathered = {
         "Computed": _span(source.get("time") for source in sources),
-        "Source code": _distinct(_commit(source.get("git")) for source in sources),
+        "Source code": _distinct(_commit(source["git"]) for source in sources if "git" in source),
         "Versions": _distinct(_versions(source) for source in sources),
         "Platform": _distinct(source.get("platform") for source in sources),
         "Processor": _distinct(_processor(source) for source in sources),
         "Device": _distinct(cell.attrs.get("device") for cell in section.cells),
-        "Time": f"{_seconds(section.cells, 'wall_seconds')}, of which {compiling} went into compiling",
+        "Time": ", of which ".join(times),
         "Settings hash": section.manifest.get("settings_hash", ""),
     }
     rows = "".join(f"<dt>{key}</dt><dd>{escape(str(value))}</dd>" for key, value in gathered.items() if value)
