@@ -164,11 +164,21 @@ def stablemax(s: Settings, keys):
     return collapse_arm(s, keys, stable_loss)
 
 
-def binary_codes(s: Settings, keys):
-    """Cross-entropy in float32 on 14-bit random binary codes of the integers, an easier input."""
-    model = lambda key: MLP(key, (28, s.width, s.width, s.p))  # noqa: E731
+def codes(s: Settings, keys, encoding: Encoding, bits: int):
+    """Cross-entropy in float32 on distributed codes of the integers."""
+    model = lambda key: MLP(key, (2 * bits, s.width, s.width, s.p))  # noqa: E731
     loss = functools.partial(softmax_cross_entropy, precision="float32")
-    return collapse_arm(s, keys, loss, encoding="random_binary", model=model)
+    return collapse_arm(s, keys, loss, encoding=encoding, model=model)
+
+
+def random_codes(s: Settings, keys):
+    """Cross-entropy in float32 on a distinct random vector of 14 bits for each integer."""
+    return codes(s, keys, "random_binary", 14)
+
+
+def ordered_codes(s: Settings, keys):
+    """Cross-entropy in float32 on the integers written in binary."""
+    return codes(s, keys, "binary", (s.p - 1).bit_length())
 
 
 def perp_arm(s: Settings, keys, optimiser, steps, **how):
@@ -461,10 +471,10 @@ FINDINGS = [
     Finding(
         "F6a",
         "On random binary codes there is no delay: steps to 90 % test over steps to 90 % train accuracy.",
-        "Fig. 4; threshold proposed on the card",
-        lambda ds: delay(ds, "binary-codes", 0.9, 0.9),
+        "section 2; threshold proposed on the card",
+        lambda ds: delay(ds, "random-codes", 0.9, 0.9),
         AtMost(2.0),
-        arms=("binary-codes",),
+        arms=("random-codes",),
         since="thorough",
     ),
     Finding(
@@ -476,7 +486,23 @@ FINDINGS = [
         arms=("softmax-float32",),
         since="thorough",
     ),
+    Finding(
+        "F6c",
+        "On the integers written in binary there is no delay.",
+        "an option of the authors' code; added while investigating F6a",
+        lambda ds: delay(ds, "ordered-codes", 0.9, 0.9),
+        AtMost(2.0),
+        arms=("ordered-codes",),
+        since="thorough",
+    ),
 ]
+
+REMARKS = {
+    "F6a": """Investigated at p = 59 with two seeds: on random codes the network never generalises, with either loss
+    (softmax, StableMax), at 70 % or 90 % of the pairs, at rates .005 and .01. On the integers written in binary it
+    generalises at once (F6c), with either loss. A random code says nothing of arithmetic, so it cannot make addition
+    easier; the published curves may come from the ordered codes, which the authors' code also offers."""
+}
 
 STUDY = Study(
     slug="grokking-numerical-stability",
@@ -501,7 +527,8 @@ STUDY = Study(
         "softmax-float32": softmax_float32,
         "softmax-float64": softmax_float64,
         "stablemax": stablemax,
-        "binary-codes": binary_codes,
+        "random-codes": random_codes,
+        "ordered-codes": ordered_codes,
         "perp-adamw": perp_adamw,
         "adamw": adamw,
         "adamw-decay": adamw_decay,
@@ -514,7 +541,7 @@ STUDY = Study(
     findings=FINDINGS,
     figures={
         "Test accuracy: StableMax generalises, softmax does not": curves(
-            "test_accuracy", arms=[*CE, "stablemax", "binary-codes"], x="log"
+            "test_accuracy", arms=[*CE, "stablemax", "random-codes", "ordered-codes"], x="log"
         ),
         "Fraction of samples with a collapsed softmax": curves("softmax_collapse", arms=CE, x="log"),
         "Weight norm: growth does not prevent generalisation": curves(
@@ -536,4 +563,5 @@ STUDY = Study(
         "full": "the paper's scale, for a GPU",
     },
     grid=grid,
+    remarks=REMARKS,
 )
