@@ -14,22 +14,26 @@ from separatrix.training.descent import HeavyBall
 
 
 def test_lorenz_63_has_the_published_exponents(x64):
-    # Sprott (2003): 0.9056, 0, -14.5723 per unit time. Over 2 000 units the spread of one run is about 0.003.
-    dt, seeds = 0.01, 2
-    steps, discard = 110_000, 10_000
+    # Sprott (2003): 0.9056, 0, -14.5723 per unit time. Eight runs of 2 000 units have a standard error of about 0.0015.
+    dt, seeds = 0.01, 8
+    steps, discard = 210_000, 10_000
     spectrum = lyapunov_spectrum(lorenz63(dt=dt), jr.split(jr.key(0), seeds), steps, discard=discard, every=5)
     first, second, third = spectrum.exponents.mean(axis=0) / dt
     assert first == pytest.approx(0.9056, abs=0.005)
     assert second == pytest.approx(0.0, abs=0.001)
-    assert third == pytest.approx(-14.5723, abs=0.006)
+    assert third == pytest.approx(-14.5723, abs=0.01)
     assert (np.abs(spectrum.exponents[:, 0] / dt - 0.9056) < 4 * spectrum.standard_errors[:, 0] / dt).all()
 
 
-@pytest.mark.parametrize(("dt", "error"), [(0.01, 2e-5), (0.005, 2e-6)])
-def test_exponents_of_lorenz_63_sum_to_its_divergence(x64, dt, error):
+def test_exponents_of_lorenz_63_sum_to_its_divergence(x64):
     # the divergence is constant, -(sigma + 1 + beta), so the only error is the integrator's, of fourth order in dt
-    spectrum = lyapunov_spectrum(lorenz63(dt=dt), jr.key(0), 6_000, discard=2_000)
-    assert spectrum.exponents.sum() / dt == pytest.approx(-(10 + 1 + 8 / 3), abs=error)
+    errors = []
+    for dt in (0.01, 0.005, 0.0025):
+        steps, discard = round(60 / dt), round(20 / dt)
+        spectrum = lyapunov_spectrum(lorenz63(dt=dt), jr.key(0), steps, discard=discard)
+        errors.append(abs(spectrum.exponents.sum() / dt + 10 + 1 + 8 / 3))
+    assert errors[-1] < 1e-6
+    np.testing.assert_allclose(np.log2(np.divide(errors[:-1], errors[1:])), 4.0, atol=0.3)
 
 
 def _quadratic(curvatures):
@@ -62,10 +66,10 @@ def test_heavy_ball_with_real_roots_gives_their_logarithms(x64):
 
 
 def test_linear_map_gives_the_log_moduli_of_its_eigenvalues(x64):
-    matrix = jnp.array([[0.9, 0.3, 0.0], [0.1, 0.5, 0.2], [0.0, -0.1, 0.2]])
+    basis = jnp.array([[1.0, 0.3, 0.0], [0.1, 1.0, 0.2], [0.0, -0.1, 1.0]])
+    matrix = basis @ jnp.diag(jnp.array([0.5, -0.9, 0.2])) @ jnp.linalg.inv(basis)
     spectrum = lyapunov_spectrum(LinearMap(matrix), jr.key(0), 1_000, discard=500)
-    expected = np.sort(np.log(np.abs(np.linalg.eigvals(np.asarray(matrix)))))[::-1]
-    np.testing.assert_allclose(spectrum.exponents, expected, atol=1e-9)
+    np.testing.assert_allclose(spectrum.exponents, np.log([0.9, 0.5, 0.2]), atol=1e-9)
 
 
 def test_fewer_vectors_give_the_leading_exponents(x64):
@@ -81,8 +85,7 @@ def test_logistic_map_at_four_gives_log_two_within_its_standard_error(x64):
 
 
 def test_standard_error_falls_like_the_root_of_the_steps(x64):
-    # Four times the steps halve it. Consecutive logarithms of the logistic map are anticorrelated, which makes its sums
-    # converge faster; those of the intermittent Lorenz flow obey the law.
+    # sixteen times the steps quarter it
     keys = jr.split(jr.key(0), 16)
     errors = [
         np.sqrt((lyapunov_spectrum(_Multiplier(), keys, n, blocks=20).standard_errors ** 2).mean())
@@ -131,7 +134,7 @@ def test_inputs_are_part_of_the_map(x64):
 
 def test_exponents_do_not_depend_on_the_interval_of_orthonormalisation(x64):
     matrix = jnp.array([[0.9, 0.3], [0.1, 0.5]])
-    one, two, five = (lyapunov_spectrum(LinearMap(matrix), jr.key(0), 600, discard=100, every=n) for n in (1, 2, 5))
+    one, two, five = (lyapunov_spectrum(LinearMap(matrix), jr.key(0), 1_100, discard=100, every=n) for n in (1, 2, 5))
     np.testing.assert_allclose(two.exponents, one.exponents, atol=1e-10)
     np.testing.assert_allclose(five.exponents, one.exponents, atol=1e-10)
 

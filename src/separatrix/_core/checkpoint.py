@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-__all__ = ["CheckpointError", "decode", "encode", "read_meta"]
+__all__ = ["CheckpointError", "decode", "encode", "fingerprint", "read_meta"]
 
 
 class CheckpointError(ValueError):
@@ -25,21 +25,52 @@ def _describe(leaves: list[Any]) -> list[list[Any]]:
     return [[str(leaf.dtype), list(leaf.shape)] for leaf in leaves]
 
 
+def _arrays(tree: Any) -> list[Any]:
+    arrays = [leaf if _is_key(leaf) else np.asarray(leaf) for leaf in jax.tree.leaves(tree)]
+    for array in arrays:
+        if array.dtype == object:
+            raise TypeError(f"a checkpoint holds arrays and numbers only; got {array.item()!r}.")
+    return arrays
+
+
+def _raw(leaf: Any) -> bytes:
+    return np.ascontiguousarray(jr.key_data(leaf) if _is_key(leaf) else leaf).tobytes()
+
+
+def fingerprint(tree: Any) -> str:
+    """Return a digest of the structure, types and values of a pytree's arrays and numbers.
+
+    Args:
+        tree: pytree whose leaves are arrays, random keys included, or numbers.
+
+    Returns:
+        Hexadecimal digits, the same in every process.
+    """
+    leaves = _arrays(tree)
+    digest = hashlib.sha256(json.dumps(_describe(leaves)).encode())
+    for leaf in leaves:
+        digest.update(_raw(leaf))
+    return digest.hexdigest()
+
+
 def encode(tree: Any, meta: dict[str, Any]) -> bytes:
     """Serialise the leaves of `tree` with a JSON header and a digest.
 
     Args:
-        tree: pytree whose leaves are arrays, random keys included.
+        tree: pytree whose leaves are arrays, random keys included, or numbers.
         meta: anything JSON holds.
 
     Returns:
         Bytes that `decode` reads given a tree of the same structure.
+
+    Raises:
+        TypeError: if a leaf is neither an array nor a number.
     """
-    leaves = [leaf if _is_key(leaf) else np.asarray(leaf) for leaf in jax.tree.leaves(tree)]
+    leaves = _arrays(tree)
     header = json.dumps({"leaves": _describe(leaves), "meta": meta}).encode()
     body = io.BytesIO()
     for leaf in leaves:
-        body.write(np.ascontiguousarray(jr.key_data(leaf) if _is_key(leaf) else leaf).tobytes())
+        body.write(_raw(leaf))
     payload = len(header).to_bytes(8, "little") + header + body.getvalue()
     return hashlib.sha256(payload).digest() + payload
 
@@ -74,17 +105,18 @@ def decode(data: bytes, like: Any) -> Any:
         like: a pytree of the wanted structure, dtypes and shapes (values are not read).
 
     Returns:
-        The tree, with NumPy leaves where `like` has them and JAX arrays elsewhere.
+        The tree, with NumPy arrays and numbers where `like` has them and JAX arrays elsewhere.
 
     Raises:
         CheckpointError: if the bytes are damaged or have another structure.
     """
     header, offset = _header(data)
-    leaves, treedef = jax.tree.flatten(like)
+    originals, treedef = jax.tree.flatten(like)
+    leaves = [leaf if hasattr(leaf, "dtype") else np.asarray(leaf) for leaf in originals]
     if header["leaves"] != _describe(leaves):
         raise CheckpointError("the checkpoint belongs to a run of another structure.")
     out = []
-    for leaf in leaves:
+    for leaf, original in zip(leaves, originals, strict=True):
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             template = jax.eval_shape(jr.key_data, leaf)
             dtype, shape = np.dtype(template.dtype), template.shape
@@ -95,9 +127,13 @@ def decode(data: bytes, like: Any) -> Any:
         offset += count * dtype.itemsize
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             value = jr.wrap_key_data(jnp.asarray(value), impl=jr.key_impl(leaf))
-        elif not isinstance(leaf, np.ndarray):
-            value = jnp.asarray(value)
-        else:
+        elif isinstance(original, np.ndarray):
             value = value.copy()
+        elif isinstance(original, np.generic):
+            value = value[()]
+        elif isinstance(original, int | float | complex):
+            value = value.item()
+        else:
+            value = jnp.asarray(value)
         out.append(value)
     return jax.tree.unflatten(treedef, out)

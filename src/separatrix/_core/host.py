@@ -3,19 +3,31 @@
 from collections.abc import Sequence
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key, PyTree
 
 from . import checkpoint
-from .keys import named_key
+from .keys import check_keys
 from .monitor import Cancelled, current_monitor
 from .probe import Probe
 from .process import AbstractProcess
-from .program import Carry, all_finite, probe_key, run_keys, single_step, transition
-from .records import Record, Records
-from .run import Run
+from .program import (
+    Carry,
+    all_finite,
+    first_state,
+    freeze,
+    is_inexact,
+    probe_key,
+    run_keys,
+    single_step,
+    stream_of,
+    transition,
+)
+from .records import Record, Records, axis_names
+from .run import Run, identity
 from .schedule import Schedule
 from .stream import Stream
 
@@ -36,7 +48,7 @@ def run_on_host(
     """Advance a process in a Python loop, with the keys, cadences and records of `run`.
 
     Nothing is compiled here; a process may jit the parts of its step that can be. Checkpoints need a state whose leaves
-    are all arrays.
+    are all arrays or numbers.
 
     Args:
         process: the process; its step may do anything Python can.
@@ -55,11 +67,10 @@ def run_on_host(
         ValueError: if a cadence does not fit `steps`.
         Cancelled: if the monitor stopped the run.
     """
-    if key.ndim > 1 or (key.ndim and not len(key)):
-        raise ValueError(f"`key` must be one key or a non-empty vector of keys; got shape {key.shape}.")
+    check_keys(key)
     if state is not None and key.ndim:
         raise ValueError("`state` continues a single run; it does not go with several keys.")
-    stream = getattr(process, "stream", None) if stream is None else stream
+    stream, probes = stream_of(process, stream), tuple(probes)
     schedule = Schedule(probes, steps)
     if key.ndim == 0:
         return _one(process, key, schedule, stream, probes, state, start, label)
@@ -74,63 +85,77 @@ def run_on_host(
     return Run(states, Records(variables, diverged, ("seed",), {}, first.attrs))
 
 
+_all_finite = jax.jit(all_finite)
+
+
 def _one(process, key, schedule: Schedule, stream, probes, state, start: int, label: str) -> Run:
     monitor = current_monitor()
     monitor.begin(label, schedule.steps, 1)
     keys = run_keys(key)
-    if state is None:
-        state = process.init(named_key(key, "init"))
+    state = first_state(process, key, None if state is None else (state, start))
     carry = Carry(state, state, {}, jnp.array(-1, jnp.int32))
     rows: list[dict[str, list[np.ndarray]]] = [{} for _ in probes]
+    this_run = ["host", *identity(schedule, probes, start, (freeze((process, stream, probes))[0], key, state))]
     done = 0
     saved = monitor.load(label)
     if saved:
-        done, carry, rows = _resume(saved, carry, rows, monitor, label)
-    for row in schedule.chunk(done, schedule.num_marks, schedule.steps):
-        for _ in range(row.stride):
-            after, info = single_step(process, stream, keys, carry.state, start + done)
-            carry = Carry(after, carry.state, info, carry.diverged_at)
+        done, carry, rows = _resume(saved, carry, rows, this_run, monitor, label)
+    for stride, due in zip(*schedule.chunk(done, schedule.num_marks, schedule.steps), strict=True):
+        for left in reversed(range(stride)):
+            after, info = single_step(process, stream, keys, carry.state, jnp.int32(start + done))
             done += 1
-            if done < schedule.steps and (monitor.cancelled() or monitor.wants_checkpoint(label)):
-                _save(monitor, label, carry, rows, done)
-                if monitor.cancelled():
-                    raise Cancelled(f"{label} stopped at step {start + done}.")
-        step = start + done
-        for probe, kept, due in zip(probes, rows, row.due, strict=True):
-            if due:
-                seen = transition(process, stream, keys, carry, step)
-                for name, value in probe.fn(seen, probe_key(key, probe, step)).items():
-                    kept.setdefault(name, []).append(np.asarray(value))
-        if int(carry.diverged_at) < 0 and not bool(all_finite(carry.state)):
-            carry = carry._replace(diverged_at=jnp.array(step, jnp.int32))
-        latest = {n: float(v[-1]) for kept in rows for n, v in kept.items() if v[-1].ndim == 0}
-        monitor.advance(label, step, latest)
+            diverged_at = carry.diverged_at
+            if int(diverged_at) < 0 and not _all_finite(eqx.filter(after, is_inexact)):
+                diverged_at = jnp.array(start + done, jnp.int32)
+            carry = Carry(after, carry.state, info, diverged_at)
+            if left == 0:
+                latest = _measure(process, stream, keys, key, probes, carry, start + done, due, rows)
+                monitor.advance(label, start + done, latest)
+            if done == schedule.steps:
+                break
+            stop = monitor.cancelled()
+            if stop or monitor.wants_checkpoint(label):
+                monitor.save(label, _encode(carry, rows, {"run": this_run, "done": done}))
+            if stop:
+                raise Cancelled(f"{label} stopped at step {start + done}.")
     variables: dict[str, Record] = {}
     for probe, kept, steps in zip(probes, rows, schedule.per_probe, strict=True):
         for name, values in kept.items():
-            if name in variables:
-                raise ValueError(f"two probes record {name!r}; give one of them another name.")
-            dims = dict(probe.dims).get(name, tuple(f"{name}_{axis}" for axis in range(values[0].ndim)))
             attrs = {k: dict(v) for k, v in probe.attrs}.get(name, {})
-            variables[name] = Record(steps + start, np.stack(values), dims, attrs)
+            variables[name] = Record(steps + start, np.stack(values), axis_names(probe, name, values[0].ndim), attrs)
     return Run(process.view(carry.state), Records(variables, np.asarray(carry.diverged_at), (), {}, {}))
 
 
-def _save(monitor, label: str, carry: Carry, rows: list[dict[str, list[np.ndarray]]], done: int) -> None:
+def _measure(process, stream, keys, key, probes, carry: Carry, step: int, due, rows) -> dict[str, float]:
+    """Append what the probes that are due return; return the last of all scalars."""
+    for probe, kept, is_due in zip(probes, rows, due, strict=True):
+        if is_due:
+            counted = jnp.int32(step)
+            seen = transition(process, stream, keys, carry, counted)
+            for name, value in probe.fn(seen, probe_key(key, probe, counted)).items():
+                if any(name in other for other in rows if other is not kept):
+                    raise ValueError(f"two probes record {name!r}; give one of them another name.")
+                kept.setdefault(name, []).append(np.asarray(value))
+                axis_names(probe, name, np.ndim(value))
+    scalars = {n: v[-1] for kept in rows for n, v in kept.items() if v[-1].ndim == 0}
+    return {n: float(v) for n, v in scalars.items() if not np.iscomplexobj(v)}
+
+
+def _encode(carry: Carry, rows: list[dict[str, list[np.ndarray]]], meta: dict[str, Any]) -> bytes:
     kept = [{name: np.stack(values) for name, values in probe.items()} for probe in rows]
-    shapes: Any = [{name: [str(a.dtype), list(a.shape)] for name, a in probe.items()} for probe in kept]
-    info = {name: [str(jnp.asarray(a).dtype), list(jnp.shape(a))] for name, a in carry.info.items()}
-    tree = {"carry": carry, "kept": kept}
-    monitor.save(label, checkpoint.encode(tree, {"done": done, "kept": shapes, "info": info}))
+    shapes = [{name: [str(a.dtype), list(a.shape)] for name, a in probe.items()} for probe in kept]
+    tree = (carry.state, carry.diverged_at, kept)
+    return checkpoint.encode(tree, {**meta, "kept": shapes})
 
 
-def _resume(data: bytes, carry: Carry, rows, monitor, label: str):
+def _resume(data: bytes, carry: Carry, rows, this_run: list[Any], monitor, label: str):
     try:
         meta = checkpoint.read_meta(data)
-        kept = [{n: np.zeros(shape, dtype) for n, (dtype, shape) in probe.items()} for probe in meta["kept"]]
-        info = {n: jnp.zeros(shape, dtype) for n, (dtype, shape) in meta["info"].items()}
-        tree = checkpoint.decode(data, {"carry": carry._replace(info=info), "kept": kept})
+        if meta.get("run") != this_run:
+            raise checkpoint.CheckpointError("the checkpoint belongs to another run.")
+        kept = [{n: np.zeros(s, jnp.dtype(dtype)) for n, (dtype, s) in probe.items()} for probe in meta["kept"]]
+        state, diverged_at, kept = checkpoint.decode(data, (carry.state, carry.diverged_at, kept))
     except checkpoint.CheckpointError as error:
         monitor.warn(f"{label}: {error} Starting over.")
         return 0, carry, rows
-    return meta["done"], tree["carry"], [{n: list(a) for n, a in probe.items()} for probe in tree["kept"]]
+    return meta["done"], Carry(state, state, {}, diverged_at), [{n: list(a) for n, a in p.items()} for p in kept]

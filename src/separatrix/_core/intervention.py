@@ -10,7 +10,7 @@ from jaxtyping import Array, ArrayLike, Int, Key, PyTree
 
 from .process import AbstractProcess, Info
 
-__all__ = ["Intervention", "at_step", "between", "chain", "replace", "wrap_step"]
+__all__ = ["Intervention", "at_step", "between", "chain", "holder_of", "replace", "wrap_step"]
 
 Intervention = Callable[[AbstractProcess], AbstractProcess]
 Step = Callable[[PyTree, Any, Key[Array, ""]], tuple[PyTree, Info]]
@@ -51,7 +51,7 @@ def replace(**fields: Any) -> Intervention:
 
     def apply(process: AbstractProcess) -> AbstractProcess:
         for name, value in fields.items():
-            holder = _holder(process, name)
+            holder = holder_of(process, name)
             if holder is None:
                 raise ValueError(
                     f"{type(process).__name__} has no field {name!r} to replace; a process changed by `between` must "
@@ -67,12 +67,22 @@ def _is_none(x: Any) -> bool:
     return x is None
 
 
-def _holder(process: AbstractProcess, name: str) -> Callable[[Any], Any] | None:
-    # Look through wrappers, so that chain(at_step(...), replace(...)) works in either order.
+def holder_of(process: AbstractProcess, name: str) -> Callable[[Any], Any] | None:
+    """Return the path from a process to the one, itself or one that it wraps, that has a field; None if there is none.
+
+    Looking through wrappers makes `chain(at_step(...), replace(...))` work in either order.
+
+    Args:
+        process: any process.
+        name: of the field.
+
+    Returns:
+        A function from the process, or one of its structure, to the holder.
+    """
     if name in getattr(process, "__dataclass_fields__", {}):
         return lambda p: p
     if isinstance(process, _Wrapped) or (isinstance(process, _Counted) and process.changed is None):
-        inner = _holder(process.inner, name)
+        inner = holder_of(process.inner, name)
         return None if inner is None else lambda p: inner(p.inner)
     return None
 
@@ -93,6 +103,9 @@ class _Wrapped(AbstractProcess):
 
     def view(self, state):
         return self.inner.view(state)
+
+    def restore(self, state, done):
+        return self.inner.restore(state, done)
 
     def base(self):
         return self.inner.base()
@@ -120,7 +133,15 @@ def wrap_step(wrap: Callable[[Step], Step]) -> Intervention:
         >>> float(wrap_step(damped)(LogisticMap(2.0)).step(0.25, None, jr.key(0))[0])
         0.3125
     """
-    return lambda process: _Wrapped(process, wrap)
+
+    def apply(process: AbstractProcess) -> AbstractProcess:
+        if not isinstance(process, _Counted):
+            return _Wrapped(process, wrap)
+        # inside the counter, so that `wrap` sees the state of the process and not the count beside it
+        changed = None if process.changed is None else apply(process.changed)
+        return _Counted(apply(process.inner), changed, process.edit, process.first, process.last)
+
+    return apply
 
 
 class CountedState(NamedTuple):
@@ -149,15 +170,23 @@ class _Counted(AbstractProcess):
         before = state.inner
         if self.edit is not None:
             edit = self.edit
-            before = jax.lax.cond(inside, lambda s: edit(s, key), lambda s: s, before)
+            apply = lambda s: self.inner.restore(edit(self.inner.view(s), key), state.done)  # noqa: E731
+            before = jax.lax.cond(inside, apply, lambda s: s, before)
         if self.changed is None:
             after, info = self.inner.step(before, x, key)
         else:
-            after, info = jax.lax.cond(inside, self.changed.step, self.inner.step, before, x, key)
+            changed, inner = (
+                self.changed,
+                self.inner,
+            )  # closures: jax would hash a bound method, and so its traced fields
+            after, info = jax.lax.cond(inside, lambda *a: changed.step(*a), lambda *a: inner.step(*a), before, x, key)
         return CountedState(after, state.done + 1), info
 
     def view(self, state):
         return self.inner.view(state.inner)
+
+    def restore(self, state, done):
+        return CountedState(self.inner.restore(state, done), jnp.asarray(done, jnp.int32))
 
     def base(self):
         return self.inner.base()
@@ -168,7 +197,7 @@ def at_step(step: ArrayLike, edit: Callable[[PyTree, Key[Array, ""]], PyTree]) -
 
     Args:
         step: number of completed updates, traced.
-        edit: `(state, key) -> state` of the same structure, shapes and dtypes.
+        edit: `(state, key) -> state` of the same structure, shapes and dtypes; it is given the state that probes see.
 
     Returns:
         The intervention; it wraps the process and keeps its own count.

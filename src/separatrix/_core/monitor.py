@@ -9,6 +9,7 @@ import contextvars
 import os
 import re
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -97,6 +98,10 @@ class FolderMonitor(Monitor):
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomic(self._path(label), data)
         self._last[label] = time.monotonic()
+
+    def warn(self, message: str) -> None:
+        """Issue a warning."""
+        warnings.warn(message, stacklevel=2)
 
 
 _current: contextvars.ContextVar[Monitor] = contextvars.ContextVar("separatrix_monitor", default=Monitor())  # noqa: B039

@@ -60,15 +60,15 @@ class Probe(eqx.Module):
             raise ValueError(f"`every` must be at least 1; got {self.every}.")
 
 
-def _read_info(names: tuple[str, ...]):
-    def read(transition: Transition, key):
+class _ReadInfo(eqx.Module):  # a value, not a closure, so that equal probes compile once
+    names: tuple[str, ...] = eqx.field(static=True)
+
+    def __call__(self, transition: Transition, key: Key[Array, ""]) -> dict[str, Array]:
         del key
-        missing = [name for name in names if name not in transition.info]
+        missing = [name for name in self.names if name not in transition.info]
         if missing:
             raise ValueError(f"the step reports {sorted(transition.info)}; it has no {missing[0]!r}.")
-        return {name: transition.info[name] for name in names}
-
-    return read
+        return {name: transition.info[name] for name in self.names}
 
 
 def info_probe(*names: str, every: int | Callable[[int], Sequence[int]] = 1, attrs: Any = ()) -> Probe:
@@ -82,4 +82,4 @@ def info_probe(*names: str, every: int | Callable[[int], Sequence[int]] = 1, att
     Returns:
         A probe that records each named entry under its own name.
     """
-    return Probe(_read_info(names), every=every, attrs=attrs, name="info:" + ",".join(names))
+    return Probe(_ReadInfo(names), every=every, attrs=attrs, name="info:" + ",".join(names))

@@ -4,7 +4,7 @@ import abc
 from typing import Any
 
 import equinox as eqx
-from jaxtyping import Array, Key, PyTree
+from jaxtyping import Array, ArrayLike, Key, PyTree
 
 __all__ = ["AbstractProcess", "Info"]
 
@@ -40,6 +40,11 @@ class AbstractProcess(eqx.Module):
 
     def view(self, state: PyTree) -> PyTree:
         """Return the state that probes see; wrappers with a state of their own show the wrapped one."""
+        return state
+
+    def restore(self, state: PyTree, done: ArrayLike) -> PyTree:
+        """Return the state whose `view` is `state` after `done` completed updates; the inverse of `view`."""
+        del done
         return state
 
     def base(self) -> "AbstractProcess":

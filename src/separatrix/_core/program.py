@@ -7,6 +7,7 @@ compilation serves every cadence and every length.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -17,7 +18,7 @@ from .keys import named_key
 from .probe import Probe, Transition
 from .process import AbstractProcess, Info
 
-__all__ = ["Carry", "Frozen", "Program", "advance", "check_step", "freeze", "initialise", "merge"]
+__all__ = ["Carry", "Frozen", "Program", "advance", "check_step", "freeze", "initialise", "merge", "one_step"]
 
 
 class Frozen(NamedTuple):
@@ -121,6 +122,16 @@ def strengthen(tree: PyTree) -> PyTree:
     return jax.tree.map(fix, tree)
 
 
+def stream_of(process: AbstractProcess, stream: Any) -> Any:
+    """Return the stream in use: the one given to the run, or else the process's own (which may differ by member)."""
+    return getattr(process, "stream", None) if stream is None else stream
+
+
+def first_state(process: AbstractProcess, key: Key[Array, ""], given: tuple[PyTree, Any] | None) -> PyTree:
+    """Return the initial state, or the given one (as probes see it) put back into the process's wrappers."""
+    return process.init(named_key(key, "init")) if given is None else process.restore(*given)
+
+
 def single_step(process: AbstractProcess, stream, keys: Keys, state: PyTree, index) -> tuple[PyTree, Info]:
     """Take the step with the given index, counted from 0."""
     x = None if stream is None else stream(index, keys.stream)
@@ -138,9 +149,14 @@ def probe_key(key: Key[Array, ""], probe: Probe, step) -> Key[Array, ""]:
     return jr.fold_in(named_key(key, "probe:" + probe.name), step)
 
 
+def is_inexact(leaf: Any) -> bool:
+    """Say whether a leaf is a floating-point or complex array or number."""
+    return isinstance(leaf, float | complex) or eqx.is_inexact_array(leaf)
+
+
 def all_finite(tree: PyTree) -> Bool[Array, ""]:
     """Say whether every floating-point leaf is finite."""
-    leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if is_inexact(leaf)]
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves])) if leaves else jnp.array(True)
 
 
@@ -148,14 +164,16 @@ def _unpack(program: Program, process_leaves, rest_leaves, values):
     process = merge(process_leaves, program.process)
     if program.vary is not None:
         process = program.vary(process, values)
-    return process, *merge(rest_leaves, program.rest)
+    stream, probes = merge(rest_leaves, program.rest)
+    return process, stream_of(process, stream), probes
 
 
-def initialise(program: Program, process_leaves, rest_leaves, values, key, state) -> Carry:
-    """Build the carry at step 0; `state` is None or the state to start from."""
+def initialise(program: Program, process_leaves, rest_leaves, values, key, given) -> Carry:
+    """Build the first carry; `given` is None, or the state to start from and its completed steps."""
     process, stream, _ = _unpack(program, process_leaves, rest_leaves, values)
-    state = strengthen(process.init(named_key(key, "init")) if state is None else state)
-    info = jax.eval_shape(lambda s: strengthen(single_step(process, stream, run_keys(key), s, 0)[1]), state)
+    state = strengthen(first_state(process, key, given))
+    step = lambda s: strengthen(single_step(process, stream, run_keys(key), s, jnp.int32(0))[1])  # noqa: E731
+    info = jax.eval_shape(step, state)
     zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), info)
     return Carry(state, state, zeros, jnp.array(-1, jnp.int32))
 
@@ -183,7 +201,9 @@ def advance(program: Program, process_leaves, rest_leaves, values, key, carry: C
     def step_once(i, carry_and_start):
         carry, base = carry_and_start
         state, info = strengthen(single_step(process, stream, keys, carry.state, base + i))
-        return Carry(state, carry.state, info, carry.diverged_at), base
+        # Looked at after each step, so that the number depends neither on the probes nor on the chunks.
+        bad = (carry.diverged_at < 0) & ~all_finite(state)
+        return Carry(state, carry.state, info, jnp.where(bad, base + i + 1, carry.diverged_at)), base
 
     def row(carry_and_step, row_input):
         carry, step = carry_and_step
@@ -199,34 +219,36 @@ def advance(program: Program, process_leaves, rest_leaves, values, key, carry: C
             shapes = jax.eval_shape(measure)
             blank = lambda shapes=shapes: jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)  # noqa: E731
             measured.append(jax.lax.cond(row_due[i], measure, blank))
-        bad = (carry.diverged_at < 0) & ~all_finite(carry.state)
-        carry = carry._replace(diverged_at=jnp.where(bad, step.astype(jnp.int32), carry.diverged_at))
         return (carry, step), tuple(measured)
 
     (carry, _), measured = jax.lax.scan(row, (carry, start), (strides, due))
     return carry, measured
 
 
-def check_step(program: Program, process_leaves, rest_leaves, values, key, carry: Carry) -> list[dict[str, Any]]:
-    """Check, without computing, that a step keeps the state's type, and describe what the probes return.
+def one_step(program: Program, process_leaves, rest_leaves, values, key, carry: Carry):
+    """Take one step and evaluate every probe; traced, never computed."""
+    process, stream, probes = _unpack(program, process_leaves, rest_leaves, values)
+    keys = run_keys(key)
+    state, _ = strengthen(single_step(process, stream, keys, carry.state, jnp.int32(0)))
+    seen = transition(process, stream, keys, carry, jnp.int32(1))
+    return state, [strengthen(probe.fn(seen, probe_key(key, probe, jnp.int32(1)))) for probe in probes]
 
-    Returns:
-        For each probe, `{name: jax.ShapeDtypeStruct}`.
+
+def check_step(program: Program, carry: Carry, after: PyTree, measured: list[Any]) -> None:
+    """Check the types that `one_step` returned.
+
+    Args:
+        program: names the process in messages.
+        carry: what the step was given.
+        after: the state that it returned.
+        measured: what each probe returned.
 
     Raises:
         ValueError: if a step changes the state's structure, a shape or a dtype, if a probe does not return a
             dictionary, or if two probes share a variable's name.
     """
-
-    def abstract(process_leaves, rest_leaves, values, key, carry):
-        process, stream, probes = _unpack(program, process_leaves, rest_leaves, values)
-        keys = run_keys(key)
-        state, _ = strengthen(single_step(process, stream, keys, carry.state, jnp.int32(0)))
-        seen = transition(process, stream, keys, carry, jnp.int32(1))
-        return state, [strengthen(probe.fn(seen, probe_key(key, probe, jnp.int32(1)))) for probe in probes]
-
-    after, measured = jax.eval_shape(abstract, process_leaves, rest_leaves, values, key, carry)
-    name = type(merge(process_leaves, program.process)).__name__
+    holes = [None] * sum(leaf is _HOLE for leaf in program.process.static)
+    name = type(merge(holes, program.process).base()).__name__
     if jax.tree.structure(after) != jax.tree.structure(carry.state):
         raise ValueError(
             f"{name}.step must keep the structure of the state; it got {jax.tree.structure(carry.state)} and "
@@ -246,4 +268,3 @@ def check_step(program: Program, process_leaves, rest_leaves, values, key, carry
         if names & outputs.keys():
             raise ValueError(f"two probes record {sorted(names & outputs.keys())[0]!r}; give one of them another name.")
         names |= outputs.keys()
-    return measured

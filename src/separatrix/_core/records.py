@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .probe import Probe
+
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Record", "Records"]
+__all__ = ["Record", "Records", "axis_names"]
 
 
 class Record(NamedTuple):
@@ -28,13 +30,33 @@ class Record(NamedTuple):
     attrs: dict[str, str]
 
 
+def axis_names(probe: Probe, name: str, count: int) -> tuple[str, ...]:
+    """Name the trailing axes of a variable.
+
+    Args:
+        probe: records it.
+        name: of the variable.
+        count: number of its trailing axes.
+
+    Returns:
+        The probe's names, or else names made from the variable's.
+
+    Raises:
+        ValueError: if the probe names another number of axes.
+    """
+    dims = dict(probe.dims).get(name, tuple(f"{name}_{axis}" for axis in range(count)))
+    if len(dims) != count:
+        raise ValueError(f"{name!r} has {count} trailing axes; its probe names {dims}.")
+    return dims
+
+
 @dataclass(frozen=True)
 class Records:
     """All that a run measured.
 
     Attributes:
         variables: records by the name of the variable.
-        diverged_at: first recorded step with a non-finite number in the state, -1 if none; shape `(*population,)`.
+        diverged_at: first step with a non-finite number in the state, -1 if none; shape `(*population,)`.
         population_dims: names of the leading axes: those of the grid, then `seed`; empty for a single run.
         coords: values along the grid's axes.
         attrs: how the run was carried out (layout, seconds).
@@ -79,7 +101,7 @@ class Records:
         data["diverged_at"] = (
             lead,
             self.diverged_at,
-            {"units": "step", "long_name": "first recorded step with a non-finite state, -1 if none"},
+            {"units": "step", "long_name": "first step with a non-finite state, -1 if none"},
         )
         coords: dict[str, Any] = dict(self.coords)
         if len(steps):

@@ -12,13 +12,14 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Key, PyTree
 
 from . import checkpoint
-from .keys import named_key
+from .intervention import holder_of, replace
+from .keys import check_keys, named_key
 from .layout import blocks_of, candidates, num_workers, run_blocks
 from .monitor import Cancelled, Monitor, current_monitor
 from .probe import Probe
 from .process import AbstractProcess
-from .program import Program, advance, check_step, freeze, initialise
-from .records import Record, Records
+from .program import Program, advance, check_step, freeze, initialise, merge, one_step
+from .records import Record, Records, axis_names
 from .schedule import Schedule
 from .stream import Stream
 
@@ -43,7 +44,7 @@ class Run(NamedTuple):
 
 
 def set_fields(process: AbstractProcess, values: Mapping[str, Array]) -> AbstractProcess:
-    """Replace fields of a process by name.
+    """Replace fields of a process by name, those of a wrapped process included.
 
     Args:
         process: any process.
@@ -55,16 +56,18 @@ def set_fields(process: AbstractProcess, values: Mapping[str, Array]) -> Abstrac
     Raises:
         ValueError: if the process has no such field.
     """
-    for name, value in values.items():
-        if not hasattr(process, name):
+    for name in values:
+        if holder_of(process, name) is None:
             raise ValueError(f"{type(process).__name__} has no field {name!r}; pass `vary` to say where it goes.")
-        process = eqx.tree_at(lambda p, name=name: getattr(p, name), process, value)
-    return process
+    return replace(**values)(process)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _advance(program: Program, axes, *arguments):
     return (advance if axes is None else jax.vmap(advance, in_axes=(None, *axes)))(program, *arguments)
+
+
+_one_step = jax.jit(one_step, static_argnums=0)  # traced only, to know the types
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -73,7 +76,7 @@ def _initialise(program: Program, axes, *arguments):
 
 
 def run(
-    process: AbstractProcess | Callable[[Key[Array, ""]], AbstractProcess],
+    process: AbstractProcess | Callable[[Key[Array, ""]], AbstractProcess] | Sequence[AbstractProcess],
     key: Key[Array, "*seeds"],
     steps: int,
     *,
@@ -93,8 +96,8 @@ def run(
     was killed and is started again ends with the same bits.
 
     Args:
-        process: the process, or a traceable function from a key to one: then each seed gets its own (its own data
-            split, say).
+        process: the process; or, when each seed has its own (its own data split, say), a traceable function from a
+            key to a process, or a sequence with one process for each key, alike but for their arrays.
         key: one key, or an array of keys of shape `(seeds,)` for a population.
         steps: number of steps.
         stream: `(step, key) -> x`; the process's own field `stream` by default.
@@ -123,6 +126,8 @@ def run(
         >>> records["x"].tolist()
         [0.5, 0.5]
     """
+    if block is not None and block < 1:
+        raise ValueError(f"`block` must be at least 1; got {block}.")
     monitor = current_monitor()
     population = _Population(process, key, stream, tuple(probes), dict(over or {}), vary, state, start)
     schedule = Schedule(population.probes, steps)
@@ -135,14 +140,43 @@ def run(
     return driver.result()
 
 
+def _one_for_each(process, keys) -> list[AbstractProcess]:
+    if callable(process):
+        build = eqx.filter_jit(process)
+        processes = [build(named_key(k, "process")) for k in keys]
+    else:
+        processes = list(process)
+    if len(processes) != len(keys):
+        raise ValueError(f"there must be one process for each key; got {len(processes)} for {len(keys)}.")
+    for p in processes:
+        if not isinstance(p, AbstractProcess):
+            raise ValueError(f"`process` must be a process, or give some; it gave {type(p).__name__}.")
+    return processes
+
+
+def identity(schedule: Schedule, probes: Sequence[Probe], start: int, inputs: Any) -> list[Any]:
+    """Tell a run from others that have states and records of the same shape.
+
+    Args:
+        schedule: of the run.
+        probes: of the run.
+        start: its first step.
+        inputs: a pytree of all else that determines it.
+
+    Returns:
+        Something that JSON holds.
+    """
+    names = [probe.name for probe in probes]
+    return [schedule.steps, start, names, checkpoint.fingerprint((schedule.per_probe, inputs))]
+
+
 class _Population:
     """The members of a run: their keys, grid points and traced leaves."""
 
     def __init__(self, process, key, stream, probes, over, vary, state, start):
+        check_keys(key)
         self.keys = key.reshape(-1)
         self.seeded = key.ndim > 0
-        if key.ndim > 1 or not len(self.keys):
-            raise ValueError(f"`key` must be one key or a non-empty vector of keys; got shape {key.shape}.")
         if state is not None and (self.seeded or over):
             raise ValueError("`state` continues a single run; it does not go with `over` or with several keys.")
         self.coords = {name: np.asarray(values) for name, values in over.items()}
@@ -155,21 +189,30 @@ class _Population:
         self.size = self.num_points * len(self.keys)
         self.shape = (*(len(v) for v in self.coords.values()), *((len(self.keys),) if self.seeded else ()))
         self.dims = (*self.coords, *(("seed",) if self.seeded else ()))
-        self.probes, self.state = probes, state
+        self.probes = probes
+        self.given = None if state is None else (state, np.int32(start))
         self.own = not isinstance(process, AbstractProcess)
         if self.own:
-            build = eqx.filter_jit(process)
-            built = [freeze(build(named_key(k, "process"))) for k in self.keys]
+            processes = _one_for_each(process, self.keys)
+            process = processes[0]
+            built = [freeze(p) for p in processes]
             self.process_leaves, frozen = [leaves for leaves, _ in built], built[0][1]
-            process = build(named_key(self.keys[0], "process"))
-            if not isinstance(process, AbstractProcess):
-                raise ValueError(f"`process` must be a process or return one; it returned {type(process).__name__}.")
+            if any(other != frozen for _, other in built):
+                raise ValueError(
+                    "the processes of a population may differ in their arrays only; let them share functions."
+                )
         else:
             leaves, frozen = freeze(process)
             self.process_leaves = [leaves]
-        rest = (getattr(process, "stream", None) if stream is None else stream, probes)
-        self.rest_leaves, frozen_rest = freeze(rest)
+        measures = tuple(Probe(probe.fn, name=probe.name) for probe in probes)  # cadence and labels need no compilation
+        self.rest_leaves, frozen_rest = freeze((stream, measures))
         self.program = Program(frozen, frozen_rest, (vary or set_fields) if over else None)
+
+    def first_process(self) -> AbstractProcess:
+        """Return the process of the first member."""
+        process = merge(self.process_leaves[0], self.program.process)
+        vary = self.program.vary
+        return process if vary is None else vary(process, {name: values[0] for name, values in self.points.items()})
 
     def axes(self, block: int):
         return None if block == 1 else (0 if self.own else None, None, 0, 0)
@@ -201,9 +244,13 @@ class _Driver:
         self.done = 0
         self.compile_seconds = self.run_seconds = 0.0
         first = population.arguments(np.arange(1), 1)
-        state = population.state
-        carry = jax.eval_shape(functools.partial(initialise, population.program), *first, state)
-        outputs = check_step(population.program, *first, carry)
+        carry = _initialise.eval_shape(population.program, None, *first, population.given)
+        after, outputs = _one_step.eval_shape(population.program, *first, carry)
+        check_step(population.program, carry, after, outputs)
+        self.dims = [
+            {name: axis_names(probe, name, len(s.shape)) for name, s in out.items()}
+            for probe, out in zip(population.probes, outputs, strict=True)
+        ]
         row_bytes = sum(s.size * s.dtype.itemsize for out in outputs for s in out.values()) + 1
         fit = RECORD_BYTES_PER_CHUNK // (row_bytes * max(1, min(population.size, 64)))
         self.rows = max(1, min(ROWS_PER_CHUNK, schedule.num_marks, fit))
@@ -222,7 +269,7 @@ class _Driver:
         """Choose the layout and build the carries at step 0."""
         options = [block] if block else candidates(self.population.size)
         self._start_with(options[0])
-        if len(options) > 1:
+        if len(options) > 1 and self.schedule.steps:
             seconds = self._seconds_for(self._trial_steps(options[0]))
             if seconds.total > SECONDS_WORTH_MEASURING:
                 self._start_with(options[1])
@@ -234,8 +281,8 @@ class _Driver:
         self._lay_out(min(block, self.population.size))
         began = time.perf_counter()
         axes = None if self.axes is None else (*self.axes, None)
-        state = self.population.state
-        self.carries = [_initialise(self.population.program, axes, *a, state) for a in self.arguments]
+        given = self.population.given
+        self.carries = [_initialise(self.population.program, axes, *a, given) for a in self.arguments]
         self._chunk([0] * self.rows, np.zeros((self.rows, len(self.population.probes)), bool), only=1)  # compiles
         self.compile_seconds += time.perf_counter() - began
 
@@ -262,7 +309,7 @@ class _Driver:
         self.run_seconds += spent
         return self._Trial(steps, spent * self.schedule.steps / steps * -(-len(self.members) // few))
 
-    def _chunk(self, strides: list[int], due: np.ndarray, only: int | None = None) -> list[Any]:
+    def _chunk(self, strides: Sequence[int] | np.ndarray, due: np.ndarray, only: int | None = None) -> list[Any]:
         """Run one chunk of rows for the blocks and return their carries and records."""
         rows = (np.int32(self.start + self.done), np.asarray(strides, np.int32), due)
         axes = None if self.axes is None else (*self.axes, 0, None, None, None)
@@ -274,19 +321,19 @@ class _Driver:
         """Run the chunks that are left."""
         budget, steps = 16, self.schedule.steps
         while self.done < steps:
-            rows = list(self.schedule.chunk(self.done, self.rows, budget))
-            filling = self.rows - len(rows)
-            strides = [row.stride for row in rows] + [0] * filling
-            due = np.zeros((self.rows, len(self.population.probes)), bool)
-            due[: len(rows)] = [row.due for row in rows]
+            rows = self.schedule.chunk(self.done, self.rows, budget)
+            strides, due = np.zeros(self.rows, np.int32), np.zeros((self.rows, len(self.population.probes)), bool)
+            strides[: len(rows.strides)], due[: len(rows.due)] = rows
+            taken = int(strides.sum())
             began = time.perf_counter()
             results = self._chunk(strides, due)
             spent = time.perf_counter() - began
             self.run_seconds += spent
             self.carries = [carry for carry, _ in results]
             latest = self._keep(results, due)
-            self.done += sum(strides)
-            budget = max(1, int(budget * min(8.0, SECONDS_PER_CHUNK / max(spent, 1e-6))))
+            self.done += taken
+            # from the steps taken, which may be fewer than allowed: where records grow sparse, chunks must not explode
+            budget = max(1, int(taken * min(8.0, SECONDS_PER_CHUNK / max(spent, 1e-6))))
             self.monitor.advance(self.label, self.start + self.done, latest)
             stop = self.monitor.cancelled() and self.done < steps
             if stop or (self.done < steps and self.monitor.wants_checkpoint(self.label)):
@@ -312,23 +359,30 @@ class _Driver:
                     else:
                         kept[name][members, where] = array[:, rows]
             for name, values in kept.items():
-                if values.ndim == 2:
-                    latest[name] = float(values[:, first + len(rows) - 1].mean())
+                if values.ndim == 2 and not np.iscomplexobj(values):
+                    with np.errstate(all="ignore"):  # a diverged member is no reason to complain
+                        latest[name] = float(values[:, first + len(rows) - 1].mean())
         return latest
 
     def _like(self) -> Any:
         return {"carries": self.carries, "values": self.values}
 
     def _checkpoint(self) -> bytes:
-        meta = {"done": self.done, "steps": self.schedule.steps, "start": self.start, "block": self.block}
-        return checkpoint.encode(self._like(), meta)
+        return checkpoint.encode(self._like(), {"run": self._identity, "done": self.done, "block": self.block})
+
+    @functools.cached_property
+    def _identity(self) -> list[Any]:
+        """Tell this run from others of the same shape, by the values of all that is traced."""
+        population = self.population
+        inputs = (population.process_leaves, population.rest_leaves, population.points, population.keys)
+        return identity(self.schedule, population.probes, self.start, (inputs, population.given))
 
     def resume(self, data: bytes) -> bool:
         """Take up a checkpoint; return False, with a warning, if it is damaged or not of this run."""
         try:
             meta = checkpoint.read_meta(data)
-            if (meta["steps"], meta["start"]) != (self.schedule.steps, self.start):
-                raise checkpoint.CheckpointError("the checkpoint belongs to a run of another length.")
+            if meta.get("run") != self._identity:
+                raise checkpoint.CheckpointError("the checkpoint belongs to another run.")
             self._start_with(meta["block"])
             tree = checkpoint.decode(data, self._like())
         except checkpoint.CheckpointError as error:
@@ -347,29 +401,18 @@ class _Driver:
             stacked = jnp.stack(blocks) if self.block == 1 else jnp.concatenate(blocks)[:size]
             return stacked.reshape(*shape, *stacked.shape[1:])
 
-        process = _unfrozen(population)
-        view = process.view
+        view = population.first_process().view
         state = jax.tree.map(gather, *[view(carry.state) for carry in self.carries])
         diverged = np.asarray(gather(*[carry.diverged_at for carry in self.carries]))
         variables = {}
-        for probe, due, kept in zip(population.probes, self.schedule.per_probe, self.values, strict=True):
-            named_dims, attrs = dict(probe.dims), {k: dict(v) for k, v in probe.attrs}
-            for name, values in kept.items():
-                trailing = values.shape[2:]
-                dims = named_dims.get(name, tuple(f"{name}_{axis}" for axis in range(len(trailing))))
-                if len(dims) != len(trailing):
-                    raise ValueError(f"{name!r} has {len(trailing)} trailing axes; its probe names {dims}.")
+        for i, (probe, due) in enumerate(zip(population.probes, self.schedule.per_probe, strict=True)):
+            attrs = {k: dict(v) for k, v in probe.attrs}
+            for name, values in self.values[i].items():
                 reshaped = values.reshape(*shape, *values.shape[1:])
-                variables[name] = Record(due + self.start, reshaped, dims, attrs.get(name, {}))
+                variables[name] = Record(due + self.start, reshaped, self.dims[i][name], attrs.get(name, {}))
         attrs = {
             "block": self.block,
             "compile_seconds": round(self.compile_seconds, 3),
             "run_seconds": round(self.run_seconds, 3),
         }
         return Run(state, Records(variables, diverged, population.dims, population.coords, attrs))
-
-
-def _unfrozen(population: _Population) -> AbstractProcess:
-    from .program import merge
-
-    return merge(population.process_leaves[0], population.program.process)

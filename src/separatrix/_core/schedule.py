@@ -1,14 +1,14 @@
 """When probes are due: the recorded steps of a run, and their division into chunks."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from .probe import Probe
 
-__all__ = ["Row", "Schedule", "log_spaced", "recorded_steps"]
+__all__ = ["Rows", "Schedule", "log_spaced", "recorded_steps"]
 
 
 def log_spaced(per_decade: int = 10, first: int = 1) -> Callable[[int], Sequence[int]]:
@@ -40,7 +40,7 @@ class _LogSpaced(NamedTuple):  # a value, not a closure: equal cadences compare 
     def __call__(self, steps: int) -> list[int]:
         count = max(1, math.floor(self.per_decade * math.log10(max(1.0, steps / self.first)) + 1e-9))
         grid = self.first * 10.0 ** (np.arange(count + 1) / self.per_decade)
-        return sorted({round(s) for s in grid if round(s) <= steps} | {steps})
+        return sorted({round(s) for s in grid if round(s) <= steps} | ({steps} if steps else set()))
 
 
 def recorded_steps(probe: Probe, steps: int) -> np.ndarray:
@@ -70,15 +70,15 @@ def recorded_steps(probe: Probe, steps: int) -> np.ndarray:
     return due
 
 
-class Row(NamedTuple):
-    """A stretch of steps at whose end some probes may be due.
+class Rows(NamedTuple):
+    """Consecutive stretches of steps; at the end of each some probes may be due.
 
     Attributes:
-        stride: number of steps.
-        due: which probes record after it, shape `(probes,)`.
+        strides: number of steps of each, shape `(rows,)`.
+        due: which probes record after it, shape `(rows, probes)`.
     """
 
-    stride: int
+    strides: np.ndarray
     due: np.ndarray
 
 
@@ -94,30 +94,29 @@ class Schedule:
             raise ValueError(f"`steps` must not be negative; got {steps}.")
         self.steps = steps
         self.per_probe = [recorded_steps(probe, steps) for probe in probes]
-        marks = np.unique(np.concatenate([*self.per_probe, [steps]]).astype(np.int64))
-        self._marks = marks[marks > 0]
-        self._due = np.stack([np.isin(self._marks, due) for due in self.per_probe], axis=1).reshape(
-            len(self._marks), len(probes)
-        )
+        marks = np.sort(np.concatenate([*self.per_probe, [steps]]).astype(np.int64))
+        self._marks = marks[np.diff(marks, prepend=0) > 0]
+        self._due = np.zeros((len(self._marks), len(probes)), bool)
+        for i, due in enumerate(self.per_probe):
+            self._due[:, i] = np.isin(self._marks, due)
 
     @property
     def num_marks(self) -> int:
         """Number of distinct recorded steps, the last step included."""
         return len(self._marks)
 
-    def chunk(self, done: int, max_rows: int, max_steps: int) -> Iterator[Row]:
-        """Yield the next rows after `done` steps, at most `max_rows` of them and about `max_steps` steps.
+    def chunk(self, done: int, max_rows: int, max_steps: int) -> Rows:
+        """Return the next rows after `done` steps, at most `max_rows` of them and `max_steps` steps.
 
-        A stretch longer than the budget is cut; the cut rows have nothing due.
+        A stretch that reaches beyond is cut; the cut row has nothing due.
         """
-        budget = max_steps
-        index = int(np.searchsorted(self._marks, done, side="right"))
-        for _ in range(max_rows):
-            if budget <= 0 or index >= len(self._marks):
-                return
-            stride = min(int(self._marks[index]) - done, budget)
-            done += stride
-            budget -= stride
-            reached = done == self._marks[index]
-            yield Row(stride, self._due[index] if reached else np.zeros(self._due.shape[1], bool))
-            index += int(reached)
+        first = int(np.searchsorted(self._marks, done, side="right"))
+        ends = self._marks[first : first + max_rows]
+        whole = int(np.searchsorted(ends, done + max_steps, side="right"))
+        due = self._due[first : first + whole]
+        cut = whole < len(ends) and (ends[whole - 1] if whole else done) < done + max_steps
+        ends = ends[:whole]
+        if cut:
+            ends = np.append(ends, done + max_steps)
+            due = np.concatenate([due, np.zeros((1, due.shape[1]), bool)])
+        return Rows(np.diff(ends, prepend=done), due)

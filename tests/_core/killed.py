@@ -1,0 +1,84 @@
+"""A small training that is killed and restarted; run as a script by `test_kill.py`."""
+
+import os
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+
+from separatrix import AbstractProcess, MiniBatches, Probe, checkpointing, info_probe, log_spaced, run, run_on_host
+from separatrix.training.supervised import Batch, Supervised
+
+
+class Well(AbstractProcess):
+    """Noisy descent in a double well, one slow step at a time."""
+
+    def init(self, key):
+        return jr.normal(key, (2,))
+
+    def step(self, state, x, key):
+        after = descend(state, key)
+        return after, {"height": jnp.sum(after**2)}
+
+
+@jax.jit
+def descend(state, key):
+    return state - 0.01 * (state**3 - state) + 0.1 * jr.normal(key, (2,))
+
+
+def model(key):
+    one, two = jr.split(key)
+    return {"in": jr.normal(one, (6, 64)) / 3, "out": jr.normal(two, (64, 3)) / 8}
+
+
+def forward(params, inputs, key):
+    hidden = jnp.tanh(inputs @ params["in"])
+    if key is not None:  # dropout, so that each step draws noise
+        hidden = hidden * jr.bernoulli(key, 0.9, hidden.shape)
+    return hidden @ params["out"]
+
+
+def training() -> Supervised:
+    inputs = jr.normal(jr.key(1), (300, 6))
+    labels = (inputs[:, 0] > 0).astype(jnp.int32) + (inputs[:, 1] * inputs[:, 2] > 0)
+    return Supervised(
+        model=model,
+        loss=optax.losses.softmax_cross_entropy_with_integer_labels,
+        optimiser=optax.adam(3e-3),
+        stream=MiniBatches(Batch(inputs, labels), 32),
+        forward=forward,
+    )
+
+
+def noise(tr, key):
+    return {"noise": jr.normal(key, (2,)), "size": jnp.sqrt(sum(jnp.sum(a**2) for a in jax.tree.leaves(tr.after)))}
+
+
+def compute(kind: str, steps: int):
+    drawn = Probe(noise, every=log_spaced(8), name="noise")
+    if kind == "host":
+        return run_on_host(Well(), jr.split(jr.key(0), 2), steps, probes=[info_probe("height", every=20), drawn])
+    block = {"plain": 1, "blocks": 2}[kind]
+    probes = [info_probe("loss", every=50), drawn]
+    return run(training(), jr.split(jr.key(0), 3), steps, probes=probes, block=block)
+
+
+def main(kind: str, steps: str, folder: str, out: str) -> None:
+    jax.config.update("jax_compilation_cache_dir", os.environ["KILLED_CACHE"])
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    with checkpointing(folder, every_seconds=0.05):
+        state, records = compute(kind, int(steps))
+    arrays = {f"state{i}": np.asarray(a) for i, a in enumerate(jax.tree.leaves(state))}
+    arrays |= {name: record.values for name, record in records.variables.items()}
+    arrays |= {f"steps of {name}": record.steps for name, record in records.variables.items()}
+    with open(out + ".part", "wb") as file:
+        np.savez(file, diverged_at=records.diverged_at, **arrays)
+    Path(out + ".part").rename(out)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,85 @@
+"""Every study: its quick preset runs each arm, its findings can be computed, its figures draw, its text is there."""
+
+import dataclasses
+import inspect
+
+import jax
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from separatrix.study.explain import explain
+from separatrix.study.store import open_run
+from separatrix.study.study import all_studies, find_study
+
+STUDIES = all_studies()
+
+
+class Silent:
+    """A reporter that shows nothing."""
+
+    def start_cell(self, cell, index, total):
+        pass
+
+    def advance(self, label, step, steps, latest):
+        pass
+
+    def message(self, text):
+        raise AssertionError(text)
+
+
+@pytest.fixture(scope="module", params=STUDIES)
+def finished(request, tmp_path_factory):
+    """A study and the results of its quick preset."""
+    from separatrix.study.execute import execute
+
+    study = STUDIES[request.param]
+    store = open_run(tmp_path_factory.mktemp("runs"), study.slug, "quick", create=True, preset="quick")
+    outcome = execute(study, study.presets["quick"], "quick", store, Silent(), lambda: False)
+    assert outcome.failed == []
+    return study, store.results()
+
+
+def test_every_arm_has_results_for_every_seed(finished):
+    study, results = finished
+    assert set(results["arm"].values) == set(study.arms)
+    assert results.sizes["seed"] == study.presets["quick"].seeds
+    for name, variable in results.data_vars.items():
+        assert "seed" in variable.dims, name
+        assert name == "diverged_at" or variable.attrs.get("long_name"), f"{name} has no long_name"
+
+
+def test_every_finding_gives_one_effect_a_seed(finished):
+    study, results = finished
+    for finding in study.findings:
+        effect = np.asarray(finding.effect(results.sel(arm=list(finding.arms or study.arms))))
+        assert effect.shape == (results.sizes["seed"],), finding.id
+
+
+def test_every_figure_draws(finished):
+    study, results = finished
+    for draw in study.figures.values():
+        assert isinstance(draw(results), Figure)
+
+
+def test_arms_share_data_and_initialisation_so_effects_are_paired(finished):
+    study, _ = finished
+    settings = dataclasses.replace(study.presets["quick"], seeds=1)
+    arm = next(iter(study.arms.values()))
+    keys = jax.vmap(jax.random.key)(np.arange(1, dtype=np.uint32))
+    first, second = arm(settings, keys), arm(settings, keys)
+    for name in first.data_vars:
+        np.testing.assert_array_equal(first[name].values, second[name].values)
+
+
+@pytest.mark.parametrize("slug", STUDIES)
+def test_it_explains_itself(slug):
+    study = find_study(slug)
+    text = explain(study)
+    for finding in study.findings:
+        assert finding.id in text
+        assert str(finding.expect) in text
+    assert all(inspect.getdoc(arm) for arm in study.arms.values())
+    assert len({finding.id for finding in study.findings}) == len(study.findings)
+    assert set(study.remarks) <= {finding.id for finding in study.findings}
+    assert max(len(line) for line in text.splitlines()) <= 100
