@@ -19,6 +19,7 @@ from separatrix.data.modular import Encoding, modular_arithmetic
 from separatrix.data.parity import sparse_parity
 from separatrix.models.mlp import MLP, PairMLP, lazy_learning_rate, scaled
 from separatrix.models.transformer import OneLayerTransformer
+from separatrix.study.effects import curve, final, first_step, per_seed
 from separatrix.study.figures import curves, points
 from separatrix.study.finding import AtLeast, AtMost, Finding
 from separatrix.study.study import Study
@@ -287,23 +288,6 @@ def grid(s: Settings, arm: str):
 # Effects: one number a seed. In the full preset the grid's operations and fractions are averaged.
 
 
-def per_seed(array: xr.DataArray) -> xr.DataArray:
-    """Average over the static grid, if there is one."""
-    return array.mean([d for d in array.dims if d != "seed"])
-
-
-def final(ds, arm: str, variable: str = "test_accuracy"):
-    """Last measured value."""
-    return per_seed(ds[variable].sel(arm=arm).dropna("step", how="all").isel(step=-1))
-
-
-def first_step(ds, arm: str, variable: str, level: float):
-    """First recorded step at which the level is reached; the last recorded step if it never is."""
-    curve = ds[variable].sel(arm=arm).dropna("step", how="all")
-    reached = curve >= level
-    return curve.step.where(reached).min("step").fillna(curve.step[-1])
-
-
 def delay(ds, arm: str, train_level: float, test_level: float):
     """Steps to generalise over steps to fit; a lower bound where it never generalises."""
     fit = first_step(ds, arm, "train_accuracy", train_level)
@@ -312,7 +296,7 @@ def delay(ds, arm: str, train_level: float, test_level: float):
 
 def last_layer(ds):
     """Cosine between the last layer's weights and its negative gradient in the float32 arm."""
-    return ds.nlm_alignment.sel(arm="softmax-float32").dropna("step", how="all").isel(layer=-1)
+    return curve(ds, "softmax-float32", "nlm_alignment").isel(layer=-1)
 
 
 def onset_ratio(ds):
@@ -323,7 +307,7 @@ def onset_ratio(ds):
 
 def norm_growth(ds):
     """Final weight norm over the first recorded one."""
-    norm = ds.weight_norm.sel(arm="stablemax").dropna("step", how="all")
+    norm = curve(ds, "stablemax", "weight_norm")
     return per_seed(norm.isel(step=-1) / norm.isel(step=0))
 
 
@@ -352,7 +336,7 @@ FINDINGS = [
         "F1c",
         "Cross-entropy without regularisation does not generalise in any precision.",
         "Fig. 2",
-        lambda ds: xr.concat([final(ds, arm) for arm in CE], "precision").max("precision"),
+        lambda ds: xr.concat([final(ds, arm, "test_accuracy") for arm in CE], "precision").max("precision"),
         AtMost(0.05),
         arms=CE,
         since="thorough",
@@ -361,7 +345,7 @@ FINDINGS = [
         "F2a",
         "StableMax cross-entropy generalises without regularisation.",
         "Figs. 1, 4",
-        lambda ds: final(ds, "stablemax"),
+        lambda ds: final(ds, "stablemax", "test_accuracy"),
         AtLeast(0.95),
         published=1.0,
         arms=("stablemax",),
@@ -370,7 +354,7 @@ FINDINGS = [
         "F2b",
         "Softmax cross-entropy on the same data and steps does not.",
         "Fig. 2",
-        lambda ds: final(ds, "softmax-float32"),
+        lambda ds: final(ds, "softmax-float32", "test_accuracy"),
         AtMost(0.05),
         arms=("softmax-float32",),
         control=True,
@@ -395,7 +379,7 @@ FINDINGS = [
         "F3b",
         "AdamW without decay does not generalise in the same steps.",
         "Fig. 6",
-        lambda ds: final(ds, "adamw"),
+        lambda ds: final(ds, "adamw", "test_accuracy"),
         AtMost(0.05),
         arms=("adamw",),
         control=True,
@@ -414,7 +398,7 @@ FINDINGS = [
         "F3d",
         "Removing the correct class's gradient by hand stops generalisation, as collapse does.",
         "appendix; threshold proposed here",
-        lambda ds: final(ds, "perp-adamw-masked"),
+        lambda ds: final(ds, "perp-adamw-masked", "test_accuracy"),
         AtMost(0.5),
         arms=("perp-adamw-masked",),
         since="thorough",
@@ -423,7 +407,7 @@ FINDINGS = [
         "F3e",
         "A one-layer transformer with perpAdamW generalises on subtraction.",
         "Fig. 6",
-        lambda ds: final(ds, "transformer-perp-adamw"),
+        lambda ds: final(ds, "transformer-perp-adamw", "test_accuracy"),
         AtLeast(0.95),
         published=1.0,
         arms=("transformer-perp-adamw", "transformer-adamw"),
@@ -452,7 +436,7 @@ FINDINGS = [
         "F5a",
         "StableMax learns sparse parity.",
         "Fig. 4",
-        lambda ds: final(ds, "parity-stablemax"),
+        lambda ds: final(ds, "parity-stablemax", "test_accuracy"),
         AtLeast(0.95),
         published=1.0,
         arms=("parity-stablemax",),
@@ -462,7 +446,7 @@ FINDINGS = [
         "F5b",
         "Softmax cross-entropy stays near chance on sparse parity.",
         "Fig. 4",
-        lambda ds: final(ds, "parity-softmax"),
+        lambda ds: final(ds, "parity-softmax", "test_accuracy"),
         AtMost(0.6),
         published=0.5,
         arms=("parity-softmax",),

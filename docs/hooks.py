@@ -1,4 +1,4 @@
-"""MkDocs hook: the build fails when a public name has no entry in the API reference."""
+"""MkDocs hooks: studies find their way into the navigation, and no public name is left out of the reference."""
 
 import zlib
 from pathlib import Path
@@ -6,6 +6,15 @@ from pathlib import Path
 from mkdocs.exceptions import PluginError
 
 DOMAINS = ("training", "models", "data", "systems", "numerics", "study")
+
+
+def on_config(config):
+    """List the pages of the studies, which are made from the studies."""
+    pages = sorted((Path(config.docs_dir) / "studies").glob("*.md"))
+    for section in config.nav:
+        if "Studies" in section and isinstance(section["Studies"], list):
+            section["Studies"] = [{page.stem: f"studies/{page.name}"} for page in pages]
+    return config
 
 
 def on_post_build(config):

@@ -1,0 +1,71 @@
+"""Effects that most findings are made of: from a study's Dataset to one number a seed."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["curve", "final", "first_step", "per_seed"]
+
+
+def curve(results: "xr.Dataset", arm: str, variable: str) -> "xr.DataArray":
+    """Return a variable of one arm at the steps at which the arm measured it.
+
+    Args:
+        results: Dataset of a run, with dimensions `arm` and `step`.
+        arm: name of the arm.
+        variable: name of the variable.
+
+    Returns:
+        Array without the dimension `arm`.
+    """
+    return results[variable].sel(arm=arm).dropna("step", how="all")
+
+
+def per_seed(array: "xr.DataArray") -> "xr.DataArray":
+    """Average over all dimensions but `seed`, such as those of a static grid.
+
+    Args:
+        array: with a dimension `seed`.
+
+    Returns:
+        One number a seed.
+    """
+    return array.mean([dim for dim in array.dims if dim != "seed"])
+
+
+def final(results: "xr.Dataset", arm: str, variable: str) -> "xr.DataArray":
+    """Return the last measured value of a variable.
+
+    Args:
+        results: Dataset of a run.
+        arm: name of the arm.
+        variable: name of the variable.
+
+    Returns:
+        One number a seed.
+    """
+    return per_seed(curve(results, arm, variable).isel(step=-1))
+
+
+def first_step(results: "xr.Dataset", arm: str, variable: str, level: float) -> "xr.DataArray":
+    """Return the first recorded step at which a variable is at least `level`.
+
+    Args:
+        results: Dataset of a run.
+        arm: name of the arm.
+        variable: name of the variable.
+        level: to be reached.
+
+    Returns:
+        Steps; where the level is never reached, the last recorded step, a lower bound.
+
+    Examples:
+        >>> import xarray as xr
+        >>> ds = xr.Dataset({"acc": (("arm", "seed", "step"), [[[0.1, 0.9, 0.8], [0.1, 0.2, 0.3]]])},
+        ...                 coords={"arm": ["a"], "step": [10, 20, 30]})
+        >>> first_step(ds, "a", "acc", 0.5).values.tolist()
+        [20.0, 30.0]
+    """
+    values = curve(results, arm, variable)
+    return values.step.where(values >= level).min("step").fillna(values.step[-1])
