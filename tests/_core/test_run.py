@@ -173,6 +173,20 @@ def test_divergence_is_recorded_to_the_step_whatever_is_probed(drive, probes):
     assert np.isinf(state[0])
 
 
+@DRIVERS
+@pytest.mark.parametrize(("steps", "expected"), [(99, -1), (110, 110), (300, 128)])
+def test_large_states_are_looked_at_every_32_steps_and_at_the_end(drive, steps, expected):
+    # 2^28 2^100 is above the largest float32
+    class Large(Doubling):
+        def init(self, key):
+            return jnp.full(5_000, 2.0**28)
+
+    for probes in ((), (info_probe("size", every=lambda n: [n // 2, n]),)):
+        assert int(drive(Large(), jr.key(0), steps, probes=probes).records.diverged_at) == expected
+    blocked = run(Large(), jr.split(jr.key(0), 3), steps, block=2).records.diverged_at
+    assert blocked.tolist() == [expected] * 3
+
+
 def test_divergence_of_some_members_leaves_the_others_alone():
     keys = jr.split(jr.key(0), 3)
     bowl = HeavyBall(lambda w: 0.5 * w @ w, lambda key: jr.normal(key, (2,)), rate=1.0)

@@ -58,14 +58,23 @@ def test_compiled_equals_eager(name, wrapper):
     assert_close(eager, compiled, ulps=8 if name != "supervised" else 64)
 
 
+def singles(process, keys):
+    return jax.tree.map(lambda *a: jnp.stack(a), *[run(process, key, STEPS).state for key in keys])
+
+
 @EVERY
-def test_population_equals_single_runs(name, wrapper):
-    process = wrapped(PROCESSES[name], wrapper, jnp.float32)
-    keys = jr.split(jr.key(2), 3)
-    singles = [run(process, key, STEPS).state for key in keys]
-    expected = jax.tree.map(lambda *a: jnp.stack(a), *singles)
-    assert_same_bits(run(process, keys, STEPS, block=1).state, expected)
-    assert_close(run(process, keys, STEPS, block=3).state, expected, ulps=32 if name != "supervised" else 256)
+def test_population_in_blocks_of_one_equals_single_runs_bitwise(name, wrapper):
+    process, keys = wrapped(PROCESSES[name], wrapper, jnp.float32), jr.split(jr.key(2), 3)
+    assert_same_bits(run(process, keys, STEPS, block=1).state, singles(process, keys))
+
+
+# `between` is the wrapper whose branches a vectorised program takes both
+@pytest.mark.parametrize("wrapper", ["as it is", "between"])
+@pytest.mark.parametrize("name", PROCESSES)
+def test_vectorised_population_equals_single_runs(name, wrapper):
+    process, keys = wrapped(PROCESSES[name], wrapper, jnp.float32), jr.split(jr.key(2), 3)
+    together = run(process, keys, STEPS, block=3).state
+    assert_close(together, singles(process, keys), ulps=32 if name != "supervised" else 256)
 
 
 @EVERY

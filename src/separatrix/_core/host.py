@@ -20,6 +20,7 @@ from .program import (
     first_state,
     freeze,
     is_inexact,
+    looked_at,
     probe_key,
     run_keys,
     single_step,
@@ -104,9 +105,9 @@ def _one(process, key, schedule: Schedule, stream, probes, state, start: int, la
         for left in reversed(range(stride)):
             after, info = single_step(process, stream, keys, carry.state, jnp.int32(start + done))
             done += 1
-            diverged_at = carry.diverged_at
-            if int(diverged_at) < 0 and not _all_finite(eqx.filter(after, is_inexact)):
-                diverged_at = jnp.array(start + done, jnp.int32)
+            look = done == schedule.steps or bool(looked_at(after, start + done))
+            bad = look and int(carry.diverged_at) < 0 and not _all_finite(eqx.filter(after, is_inexact))
+            diverged_at = jnp.array(start + done, jnp.int32) if bad else carry.diverged_at
             carry = Carry(after, carry.state, info, diverged_at)
             if left == 0:
                 latest = _measure(process, stream, keys, key, probes, carry, start + done, due, rows)

@@ -56,7 +56,8 @@ class Records:
 
     Attributes:
         variables: records by the name of the variable.
-        diverged_at: first step with a non-finite number in the state, -1 if none; shape `(*population,)`.
+        diverged_at: first step with a non-finite number in the state, -1 if none; shape `(*population,)`. States of
+            more than 4 096 numbers are looked at after every 32nd step and the last.
         population_dims: names of the leading axes: those of the grid, then `seed`; empty for a single run.
         coords: values along the grid's axes.
         attrs: how the run was carried out (layout, seconds).

@@ -18,7 +18,7 @@ from .layout import blocks_of, candidates, num_workers, run_blocks
 from .monitor import Cancelled, Monitor, current_monitor
 from .probe import Probe
 from .process import AbstractProcess
-from .program import Program, advance, check_step, freeze, initialise, merge, one_step
+from .program import Program, advance, all_finite, check_step, freeze, initialise, merge, one_step
 from .records import Record, Records, axis_names
 from .schedule import Schedule
 from .stream import Stream
@@ -65,6 +65,11 @@ def set_fields(process: AbstractProcess, values: Mapping[str, Array]) -> Abstrac
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _advance(program: Program, axes, *arguments):
     return (advance if axes is None else jax.vmap(advance, in_axes=(None, *axes)))(program, *arguments)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _all_finite(state, blocked: bool):
+    return jax.vmap(all_finite)(state) if blocked else all_finite(state)
 
 
 _one_step = jax.jit(one_step, static_argnums=0)  # traced only, to know the types
@@ -403,7 +408,10 @@ class _Driver:
 
         view = population.first_process().view
         state = jax.tree.map(gather, *[view(carry.state) for carry in self.carries])
-        diverged = np.asarray(gather(*[carry.diverged_at for carry in self.carries]))
+        diverged = np.array(gather(*[carry.diverged_at for carry in self.carries]))
+        if self.schedule.steps:  # the last step is always looked at
+            last = np.asarray(gather(*[_all_finite(carry.state, self.block > 1) for carry in self.carries]))
+            diverged[(diverged < 0) & ~last] = self.start + self.schedule.steps
         variables = {}
         for i, (probe, due) in enumerate(zip(population.probes, self.schedule.per_probe, strict=True)):
             attrs = {k: dict(v) for k, v in probe.attrs}

@@ -7,12 +7,13 @@ everywhere outside these marks in `findings.md`, the old text stays.
 
 import argparse
 import contextlib
+import io
 import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
 from .files import StoreError, storing, write_atomic
@@ -21,6 +22,9 @@ from .report import arm_description, changed_settings, published_text, run_comma
 from .store import Store, find_runs, open_run
 from .study import Study, all_studies
 from .verdicts import number, verdicts_of
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["findings_markdown", "main", "merge_sections", "study_markdown"]
 
@@ -49,12 +53,15 @@ def findings_markdown(items: Sequence[tuple[Study, Store, str]]) -> str:
     return "\n".join(_findings_section(*item) for item in items)
 
 
-def study_markdown(study: Study, verdicts: Sequence[Verdict] | None = None) -> str:
+def study_markdown(
+    study: Study, verdicts: Sequence[Verdict] | None = None, pictures: Mapping[str, str] | None = None
+) -> str:
     """Render the page of a study.
 
     Args:
         study: the study.
         verdicts: of a run of it, shown in a marked section of their own; none by default.
+        pictures: files of the run's figures, relative to the page, by caption.
 
     Returns:
         Markdown.
@@ -75,7 +82,9 @@ def study_markdown(study: Study, verdicts: Sequence[Verdict] | None = None) -> s
         ),
     ]
     if verdicts:
-        parts.append(_marked(_VERDICTS, f"## Verdicts\n\n{_verdict_table(study, verdicts)}\n").rstrip("\n"))
+        shown = "".join(f"\n![{_prose(caption)}]({file})\n" for caption, file in (pictures or {}).items())
+        body = f"## Verdicts\n\n{_verdict_table(study, verdicts)}\n{shown}"
+        parts.append(_marked(_VERDICTS, body).rstrip("\n"))
     if study.remarks:
         lines = [f"- **{_prose(finding)}**: {_prose(remark)}" for finding, remark in study.remarks.items()]
         parts += ["## What was learnt", "\n".join(lines)]
@@ -147,11 +156,13 @@ def _write(docs: Path, store: str, studies: Mapping[str, Study]) -> list[Path]:
         written.append(_replace(path, merge_sections(_read(path) or _PREAMBLE, sections, list(studies))))
     for slug, study in studies.items():
         path = docs / "studies" / f"{slug}.md"
-        verdicts = None
+        verdicts, pictures = None, {}
         if slug in runs:
             run, preset = runs[slug]
-            verdicts = verdicts_of(study, preset, run.results())
-        page = study_markdown(study, verdicts)
+            results = run.results()
+            verdicts = verdicts_of(study, preset, results)
+            pictures = _draw(study, results, docs / "figures")
+        page = study_markdown(study, verdicts, {c: f"../figures/{name}" for c, name in pictures.items()})
         kept = _find(_VERDICTS, _read(path)) if not verdicts else None
         if kept:
             at = re.search(r"^## (What was learnt|Presets)$", page, re.MULTILINE)
@@ -159,6 +170,21 @@ def _write(docs: Path, store: str, studies: Mapping[str, Study]) -> list[Path]:
             page = f"{page[:place]}{kept.group()}\n{page[place:]}"
         written.append(_replace(path, page))
     return written
+
+
+def _draw(study: Study, results: "xr.Dataset", folder: Path) -> dict[str, str]:
+    """Draw the figures of a run as PNG files; return their names by caption."""
+    from .figures import NoData
+
+    drawn = {}
+    for place, (caption, draw) in enumerate(study.figures.items(), 1):
+        with contextlib.suppress(NoData):
+            picture = io.BytesIO()
+            draw(results).savefig(picture, format="png", dpi=110, metadata={"Software": None})
+            name = f"{study.slug}-{place}.png"
+            _replace(folder / name, picture.getvalue())
+            drawn[caption] = name
+    return drawn
 
 
 def _read(path: Path) -> str:
@@ -170,10 +196,10 @@ def _read(path: Path) -> str:
         raise StoreError(f"{path} could not be read: {error}") from error
 
 
-def _replace(path: Path, text: str) -> Path:
+def _replace(path: Path, content: str | bytes) -> Path:
     with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, text.encode())
+    write_atomic(path, content.encode() if isinstance(content, str) else content)
     return path
 
 
