@@ -154,7 +154,8 @@ def summarise(sides: dict[str, dict]) -> str:
             table(columns, rows),
             "",
             "Steps of all members; ours include compilation and the measurement that chose the layout (the "
-            f"members vmapped in a block). The matrix rate is {mine['matrix_rate'] / 1e9:.0f} GFLOP/s. Peak memory: {memory}.",
+            f"members vmapped in a block). The matrix rate is {mine['matrix_rate'] / 1e9:.0f} GFLOP/s. "
+            f"Peak memory: {memory}.",
         ]
     )
 

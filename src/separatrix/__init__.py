@@ -28,6 +28,7 @@ _HOME = {
     "log_spaced": "_core.schedule",
     "monitored": "_core.monitor",
     "named_key": "_core.keys",
+    "observe": "observation",
     "replace": "_core.intervention",
     "run": "_core.run",
     "run_on_host": "_core.host",
@@ -35,7 +36,7 @@ _HOME = {
 }
 _DOMAINS = ("data", "models", "numerics", "study", "systems", "training")
 
-__all__ = [*_HOME, *_DOMAINS]  # noqa: PLE0604
+__all__ = [*_HOME, *_DOMAINS]  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:
     from separatrix import data, models, numerics, study, systems, training
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from separatrix._core.run import Run, run
     from separatrix._core.schedule import log_spaced
     from separatrix._core.stream import FullBatch, MiniBatches, Stream
+    from separatrix.observation import observe
 
 
 def __getattr__(name: str) -> Any:

@@ -10,12 +10,15 @@ import jax.random as jr
 import optax
 
 from separatrix import AbstractProcess, FullBatch, MiniBatches, Probe, at_step, between, info_probe, replace, wrap_step
+from separatrix.data.teachers import single_index_data
 from separatrix.models.mlp import MLP
 from separatrix.numerics.lyapunov import Tangent
 from separatrix.systems import LinearMap, LogisticMap, lorenz63
+from separatrix.training.committee_dynamics import CommitteeDynamics
 from separatrix.training.descent import HeavyBall
 from separatrix.training.probes import accuracy, collapse, norms, weight_alignment
 from separatrix.training.supervised import Batch, Supervised
+from separatrix.training.tangent_probes import losses
 
 
 class Noisy(AbstractProcess):
@@ -84,7 +87,15 @@ def lorenz(dtype):
     return lorenz63(dt=jnp.asarray(0.01, dtype), dtype=dtype)
 
 
+def committee(dtype):
+    data = single_index_data(jr.key(3), 12, 4, num_test=1, dtype=dtype)
+    return CommitteeDynamics(
+        data.train_inputs, data.train_targets, data.directions[0], jnp.asarray(0.2, dtype), width=6
+    )
+
+
 PROCESSES = {
+    "committee": ProcessCase(committee, True, ("rate", _scalar(0.4))),
     "logistic map": ProcessCase(lambda t: LogisticMap(jnp.asarray(3.7, t)), True, ("rate", _scalar(3.2))),
     "linear map": ProcessCase(
         lambda t: LinearMap(jnp.array([[0.9, 0.2], [-0.1, 0.8]], t)),
@@ -166,6 +177,7 @@ PROBES = {
     "collapse": ProbeCase(
         lambda n: collapse("float16", n), {"softmax_collapse": (), "zero_loss": (), "logit_scale": ()}
     ),
+    "losses": ProbeCase(losses, {"train_loss": (), "test_loss": ()}),
     "norms": ProbeCase(norms, {"weight_norm": ()}),
     "weight alignment": ProbeCase(weight_alignment, {"nlm_alignment": ("layer",)}),
     "displacement": ProbeCase(displacement, {"displacement": ()}),

@@ -63,9 +63,7 @@ def test_ids_depend_on_all_that_determines_the_numbers_and_not_on_the_number_of_
 def test_the_static_grid_makes_a_cell_of_each_point():
     study = dataclasses.replace(STUDY, grid=lambda s, arm: {"scale": (1.0, 2.0), "steps": (20, 40)})
     cells = [c for c in plan(study, settings(2), "default", set()) if c.arm == "sgd"]
-    assert [c.point for c in cells] == [
-        {"scale": a, "steps": b} for a, b in itertools.product((1.0, 2.0), (20, 40))
-    ]
+    assert [c.point for c in cells] == [{"scale": a, "steps": b} for a, b in itertools.product((1.0, 2.0), (20, 40))]
     assert len({c.id for c in cells}) == 4
 
 

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from separatrix.training.health import collapse_mask, logit_scale, softmax_collapse, zero_loss_fraction
 from separatrix.training.cross_entropy import softmax_cross_entropy
+from separatrix.training.health import collapse_mask, logit_scale, softmax_collapse, zero_loss_fraction
 
 
 def batch(scale, seed=0, count=300, classes=10):

@@ -148,7 +148,7 @@ def run(
 def _one_for_each(process, keys) -> list[AbstractProcess]:
     if callable(process):
         build = eqx.filter_jit(process)
-        processes = [build(named_key(k, "process")) for k in keys]
+        processes: list[Any] = [build(named_key(k, "process")) for k in keys]
     else:
         processes = list(process)
     if len(processes) != len(keys):

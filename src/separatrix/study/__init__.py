@@ -16,6 +16,7 @@ from .statistics import (
 )
 from .store import Store, find_runs, open_run
 from .study import Study
+from .sweep_figures import along
 
 __all__ = [
     "AtLeast",
@@ -27,6 +28,7 @@ __all__ = [
     "Study",
     "UsageError",
     "Verdict",
+    "along",
     "curves",
     "find_runs",
     "holm",

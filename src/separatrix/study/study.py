@@ -127,7 +127,8 @@ def _from_file(path: Path) -> Study:
     if not path.is_file():
         raise UsageError(f"there is no file {path}")
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module  # where dataclasses look up the annotations of the file's classes
     spec.loader.exec_module(module)
