@@ -69,8 +69,8 @@ class Settings:
     gradients: int = 6
     gradient_dim: int = 10
     margins: tuple[float, ...] = (0.95, 1.05)  # learning rate over the threshold
-    particles: int = 2_000
-    moment_steps: int = 400
+    particles: int = 1_000
+    moment_steps: int = 300
     # F3: two-layer ReLU network
     relu_dim: int = 100
     relu_width: int = 100
@@ -277,7 +277,10 @@ def random_gradients(s: Settings, keys):
     draw = lambda key: jr.normal(named_key(key, "gradients"), (s.gradients, s.gradient_dim), jnp.float64)  # noqa: E731
     with jax.enable_x64():
         table = {
-            name: [[float(fn(draw(key), size)) for key in keys] for size in sizes] for name, (fn, _) in names.items()
+            name: [
+                np.asarray(jax.jit(jax.vmap(lambda key, fn=fn, size=size: fn(draw(key), size)))(keys)) for size in sizes
+            ]
+            for name, (fn, _) in names.items()
         }
         growth = []
         for size in sizes[:-1]:
