@@ -26,7 +26,7 @@ def ours() -> dict[str, float]:
     from separatrix import MiniBatches, run
     from separatrix.data import digits
     from separatrix.models import MLP
-    from separatrix.training import Batch, Supervised, softmax_cross_entropy
+    from separatrix.training import Batch, Supervised
 
     split = digits(jr.key(0), num_train=1500)
     data = Batch(split.train_inputs, split.train_targets)
@@ -39,7 +39,7 @@ def ours() -> dict[str, float]:
     for batch in BATCHES:
         process = Supervised(
             model=lambda key: MLP(key, SIZES, use_bias=True),
-            loss=softmax_cross_entropy,
+            loss=optax.softmax_cross_entropy_with_integer_labels,
             optimiser=optax.adam(1e-3),
             stream=MiniBatches(data, batch, replace=True),
         )

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["latest_run", "print_verdicts", "verdicts_of"]
 
+WIDE = 120  # columns; a narrower terminal gets the claims below the table
+PIPED_WIDTH = 160
 COLOURS = {"reproduced": "green", "not reproduced": "red", "inconclusive": "yellow"}
 
 
@@ -75,26 +77,33 @@ def print_verdicts(study: Study, preset: str, verdicts: Sequence[Verdict]) -> No
     from rich.table import Table
 
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=PIPED_WIDTH)
     if not verdicts:
         console.print(f"{study.slug} ({preset}): this preset checks the code and reaches no verdict")
         return
     table = Table(title=f"{study.slug} ({preset})", title_justify="left", box=None, pad_edge=False)
-    for heading in ("finding", "claim"):
-        table.add_column(heading, overflow="fold")
+    table.add_column("finding")
+    if console.width >= WIDE:
+        table.add_column("claim", overflow="fold")
     for heading in ("effect", "95 % interval", "expected", "published", "seeds"):
-        table.add_column(heading, justify="right")
-    table.add_column("verdict")
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
     for verdict in verdicts:
         published = verdict.published
         shown = number(published) if isinstance(published, float | int) else published or "–"
         table.add_row(
             verdict.finding,
-            verdict.claim,
+            *([verdict.claim] if console.width >= WIDE else []),
             number(verdict.effect),
             f"{number(verdict.low)} to {number(verdict.high)}",
             verdict.expect,
             shown,
             str(verdict.seeds),
-            f"[{COLOURS[verdict.verdict]}]{verdict.verdict}[/]" + (f" ({verdict.note})" if verdict.note else ""),
+            f"[{COLOURS[verdict.verdict]}]{verdict.verdict}[/]",
         )
     console.print(table)
+    for verdict in verdicts:
+        if verdict.note or console.width < WIDE:
+            note = f" ({verdict.note})" if verdict.note else ""
+            console.print(f"{verdict.finding}: {verdict.claim}{note}", style="dim", markup=False)
