@@ -51,7 +51,7 @@ def test_help_answers_in_under_half_a_second():
 def test_list_as_json(capsys):
     assert cli.main(["list", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert {"slug": SLUG, "seed": 34, "domain": "training"}.items() <= rows[0].items()
+    assert {"slug": SLUG, "seed": 34, "domain": "training"}.items() <= next(r for r in rows if r["seed"] == 34).items()
     assert set(rows[0]) == {"slug", "seed", "domain", "question", "cost"}
 
 
