@@ -287,7 +287,8 @@ class _Driver:
         began = time.perf_counter()
         axes = None if self.axes is None else (*self.axes, None)
         given = self.population.given
-        self.carries = [_initialise(self.population.program, axes, *a, given) for a in self.arguments]
+        initialise_blocks = functools.partial(_initialise, self.population.program, axes)
+        self.carries = run_blocks(initialise_blocks, [(*a, given) for a in self.arguments], num_workers())
         self._chunk([0] * self.rows, np.zeros((self.rows, len(self.population.probes)), bool), only=1)  # compiles
         self.compile_seconds += time.perf_counter() - began
 
@@ -403,8 +404,11 @@ class _Driver:
         shape, size = population.shape, population.size
 
         def gather(*blocks):
-            stacked = jnp.stack(blocks) if self.block == 1 else jnp.concatenate(blocks)[:size]
-            return stacked.reshape(*shape, *stacked.shape[1:])
+            # on the host: XLA would compile a concatenation of hundreds of operands for each leaf
+            keys = jax.dtypes.issubdtype(blocks[0].dtype, jax.dtypes.prng_key)
+            parts, numpy = (blocks, jnp) if keys else ([np.asarray(b) for b in blocks], np)
+            stacked = numpy.stack(parts) if self.block == 1 else numpy.concatenate(parts)[:size]
+            return jnp.asarray(stacked.reshape((*shape, *stacked.shape[1:])))
 
         view = population.first_process().view
         state = jax.tree.map(gather, *[view(carry.state) for carry in self.carries])
