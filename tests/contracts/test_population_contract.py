@@ -89,6 +89,25 @@ def test_grid_equals_separate_runs(block):
                 np.testing.assert_allclose(alone.records["loss"], together.records["loss"][i, j, k], rtol=1e-5)
 
 
+@pytest.mark.parametrize("block", [1, 3])
+def test_values_that_vary_together_equal_separate_runs(block):
+    process, keys = heavy_ball(jnp.float32), jr.split(jr.key(1), 2)
+    pairs = {"rate": np.array([0.01, 0.1, 0.2], np.float32), "momentum": np.array([0.9, 0.5, 0.0], np.float32)}
+    together = run(process, keys, STEPS, probes=LOSS, over={"point": pairs}, block=block).records
+    assert together.population_dims == ("point", "seed")
+    for i in range(3):
+        for k, key in enumerate(keys):
+            changed = set_fields(process, {name: jnp.asarray(values[i]) for name, values in pairs.items()})
+            alone = run(changed, key, STEPS, probes=LOSS).records
+            np.testing.assert_allclose(alone["loss"], together["loss"][i, k], rtol=1e-5)
+
+
+def test_values_that_vary_together_have_one_length():
+    pairs = {"rate": np.ones(3), "momentum": np.ones(2)}
+    with pytest.raises(ValueError, match=r"of one length for 'point'; got \(2,\), \(3,\)"):
+        run(heavy_ball(jnp.float32), jr.key(0), STEPS, over={"point": pairs})
+
+
 def test_grid_reaches_the_fields_of_a_wrapped_process():
     process = at_step(2, lambda s, key: s / 2)(LogisticMap(3.0))
     together = run(process, jr.key(0), STEPS, over={"rate": [2.0, 3.5]}, block=1)
@@ -172,5 +191,5 @@ def test_wrong_number_or_kind_of_processes_is_refused():
 def test_unknown_grid_field_is_refused():
     with pytest.raises(ValueError, match="LogisticMap has no field 'growth'; pass `vary`"):
         run(LogisticMap(2.0), jr.key(0), 1, over={"growth": [1.0]})
-    with pytest.raises(ValueError, match="`over` needs a non-empty vector for 'rate'"):
+    with pytest.raises(ValueError, match="`over` needs non-empty vectors of one length for 'rate'"):
         run(LogisticMap(2.0), jr.key(0), 1, over={"rate": []})

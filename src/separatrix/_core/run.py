@@ -87,7 +87,7 @@ def run(
     *,
     stream: Stream | None = None,
     probes: Sequence[Probe] = (),
-    over: Mapping[str, ArrayLike] | None = None,
+    over: Mapping[str, ArrayLike | Mapping[str, ArrayLike]] | None = None,
     vary: Callable[[AbstractProcess, dict[str, Array]], AbstractProcess] | None = None,
     state: PyTree = None,
     start: int = 0,
@@ -107,7 +107,8 @@ def run(
         steps: number of steps.
         stream: `(step, key) -> x`; the process's own field `stream` by default.
         probes: what to record, and how often.
-        over: a grid of traced hyper-parameters, `{name: values}`; every combination runs with every key.
+        over: a grid of traced hyper-parameters, `{name: values}`; every combination runs with every key. For some that
+            vary together, `{axis: {name: values, ...}}`.
         vary: `(process, {name: scalar}) -> process`, how a grid point changes the process; replaces the fields of the
             same names by default.
         state: start from this state instead of `process.init` (single runs only).
@@ -175,6 +176,14 @@ def identity(schedule: Schedule, probes: Sequence[Probe], start: int, inputs: An
     return [schedule.steps, start, names, checkpoint.fingerprint((schedule.per_probe, inputs))]
 
 
+def _length(axis: str, group: Mapping[str, np.ndarray]) -> int:
+    shapes = {values.shape for values in group.values()}
+    if len(shapes) != 1 or any(len(shape) != 1 or not shape[0] for shape in shapes):
+        found = ", ".join(str(shape) for shape in sorted(shapes))
+        raise ValueError(f"`over` needs non-empty vectors of one length for {axis!r}; got {found or 'nothing'}.")
+    return shapes.pop()[0]
+
+
 class _Population:
     """The members of a run: their keys, grid points and traced leaves."""
 
@@ -184,13 +193,19 @@ class _Population:
         self.seeded = key.ndim > 0
         if state is not None and (self.seeded or over):
             raise ValueError("`state` continues a single run; it does not go with `over` or with several keys.")
-        self.coords = {name: np.asarray(values) for name, values in over.items()}
-        for name, values in self.coords.items():
-            if values.ndim != 1 or not values.size:
-                raise ValueError(f"`over` needs a non-empty vector for {name!r}; got shape {values.shape}.")
-        grid = np.meshgrid(*self.coords.values(), indexing="ij") if over else []
-        self.points = {name: jnp.asarray(g.reshape(-1)) for name, g in zip(self.coords, grid, strict=True)}
-        self.num_points = int(np.prod([len(v) for v in self.coords.values()]))
+        along = {axis: dict(v) if isinstance(v, Mapping) else {axis: v} for axis, v in over.items()}
+        fields = {axis: {name: np.asarray(v) for name, v in group.items()} for axis, group in along.items()}
+        counts = [_length(axis, group) for axis, group in fields.items()]
+        self.coords = {
+            axis: group.get(axis, np.arange(n)) for (axis, group), n in zip(fields.items(), counts, strict=True)
+        }
+        places = [place.reshape(-1) for place in np.indices(counts)]  # of each member's value along each axis
+        self.points = {
+            name: jnp.asarray(values[place])
+            for group, place in zip(fields.values(), places, strict=True)
+            for name, values in group.items()
+        }
+        self.num_points = int(np.prod(counts))
         self.size = self.num_points * len(self.keys)
         self.shape = (*(len(v) for v in self.coords.values()), *((len(self.keys),) if self.seeded else ()))
         self.dims = (*self.coords, *(("seed",) if self.seeded else ()))
@@ -405,7 +420,7 @@ class _Driver:
 
         def gather(*blocks):
             # on the host: XLA would compile a concatenation of hundreds of operands for each leaf
-            keys = jax.dtypes.issubdtype(blocks[0].dtype, jax.dtypes.prng_key)
+            keys = jnp.issubdtype(blocks[0].dtype, jax.dtypes.prng_key)
             parts, numpy = (blocks, jnp) if keys else ([np.asarray(b) for b in blocks], np)
             stacked = numpy.stack(parts) if self.block == 1 else numpy.concatenate(parts)[:size]
             return jnp.asarray(stacked.reshape((*shape, *stacked.shape[1:])))

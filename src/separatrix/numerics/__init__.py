@@ -1,5 +1,6 @@
 """Numerics that serve both halves: Lyapunov exponents, exact rounding."""
 
+from .boundary import Axis, process_regime, trace_boundary
 from .curvature_noise import estimate_non_uniformity
 from .gauss_newton import SharpnessSummary, estimate_sharpness, gauss_newton_kernel, sharpness_summary
 from .independence import centre_kernel, gaussian_kernel, hsic, hsic_rff, median_bandwidth, random_fourier_features
@@ -29,6 +30,7 @@ from .sharpness_measures import (
 from .trace_estimators import Estimate, hutch_pp_trace, hutchinson_diagonal, hutchinson_trace, xtrace
 
 __all__ = [
+    "Axis",
     "CurvatureOperator",
     "Eigenpairs",
     "Estimate",
@@ -72,6 +74,7 @@ __all__ = [
     "per_example_jacobians",
     "per_example_losses",
     "preconditioned_sharpness",
+    "process_regime",
     "random_fourier_features",
     "round_to",
     "sharpness",
@@ -81,6 +84,7 @@ __all__ = [
     "spectral_nodes",
     "stability_limit",
     "task_power",
+    "trace_boundary",
     "tridiagonalise",
     "xtrace",
 ]
