@@ -37,7 +37,7 @@ def test_help_answers_in_under_half_a_second():
         began = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         seconds.append(time.perf_counter() - began)
-    for command in ("list", "explain", "run", "verdicts", "report", "export"):
+    for command in ("list", "explain", "run", "sweep", "map", "verdicts", "report", "export"):
         assert command in done.stdout
     loaded = subprocess.run(
         [sys.executable, "-c", "import separatrix.cli, sys; print('jax' in sys.modules, 'numpy' in sys.modules)"],

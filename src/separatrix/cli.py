@@ -1,6 +1,7 @@
 """The command line. Heavy imports wait until a command needs them, so that `--help` answers at once."""
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -49,6 +50,30 @@ def _parser() -> argparse.ArgumentParser:
     again = command.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="keep what is finished (the default)")
     again.add_argument("--fresh", action="store_true", help="move an earlier run aside and start over")
+
+    size = _Parser(add_help=False)
+    size.add_argument("--preset", choices=PRESETS, default="default", help="settings to start from (default: default)")
+    size.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes", help="a setting")
+
+    command = commands.add_parser("sweep", parents=[store, as_json, size], help="run a study's arms over a grid")
+    command.add_argument("slug", metavar="SLUG")
+    command.add_argument(
+        "--over", action="append", required=True, metavar="KEY=LOW:HIGH[:log]:N|A,B,C", help="an axis; may be repeated"
+    )
+    command.add_argument("--arm", action="append", default=[], dest="arms", metavar="ARM", help="default: every arm")
+    command.add_argument("--seeds", type=int, metavar="N", help="number of seeds")
+    command.add_argument("--show", metavar="VARIABLE", help="what to draw (default: the first that was measured)")
+
+    command = commands.add_parser("map", parents=[store, as_json, size], help="trace the boundary between two regimes")
+    command.add_argument("slug", metavar="SLUG")
+    command.add_argument(
+        "--over", required=True, metavar="A=LOW:HIGH[:log],B=...", help="ranges of one, two or three settings"
+    )
+    command.add_argument("--regime", metavar="NAME", help="one of the study's (default: the only one)")
+    command.add_argument("--resolution", type=int, default=64, metavar="N", help="cells a side (default: 64)")
+    command.add_argument("--coarse", type=int, default=8, metavar="N", help="cells a side at first (default: 8)")
+    command.add_argument("--seeds", type=int, default=1, metavar="N", help="most runs at a point (default: 1)")
+    command.add_argument("--confidence", type=float, default=0.95, help="that a point is on its side (default: 0.95)")
 
     command = commands.add_parser("verdicts", parents=[store, as_json], help="judge the findings of finished runs")
     command.add_argument("slugs", nargs="*", metavar="SLUG")
@@ -171,7 +196,8 @@ def _settings(study: Any, words: argparse.Namespace) -> Any:
     return settings
 
 
-def _run_one(study: Any, settings: Any, words: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def _carry_out(study: Any, settings: Any, preset: str, root: str, also: Any = None, fresh: bool = False):
+    """Compute what a run lacks; return its store and the outcome, None if it was stopped."""
     from separatrix._core.monitor import Cancelled
     from separatrix.study.console import ConsoleReporter
     from separatrix.study.execute import execute
@@ -180,26 +206,26 @@ def _run_one(study: Any, settings: Any, words: argparse.Namespace) -> tuple[dict
     from separatrix.study.provenance import provenance
     from separatrix.study.settings import describe
     from separatrix.study.store import open_run
-    from separatrix.study.verdicts import print_verdicts, verdicts_of
 
-    name = settings_hash({"preset": words.preset, **run_settings(study, settings)})
-    if words.fresh:
-        _move_aside(Path(words.store) / study.slug / name)
-    store = open_run(
-        words.store,
-        study.slug,
-        name,
-        create=True,
-        preset=words.preset,
-        settings=describe(settings),
-        provenance=provenance(),
-    )
+    name = settings_hash({"preset": preset, **run_settings(study, settings), **(also or {})})
+    if fresh:
+        _move_aside(Path(root) / study.slug / name)
+    known = {"settings": describe(settings), "provenance": provenance()}
+    store = open_run(root, study.slug, name, create=True, preset=preset, **known)
     stop = _StopOnSignal()
     try:
         with stop, ConsoleReporter() as reporter:
-            outcome = execute(study, settings, words.preset, store, reporter, lambda: stop.requested)
+            return store, execute(study, settings, preset, store, reporter, lambda: stop.requested)
     except Cancelled:
         print("separatrix: stopped; the same command goes on where this one was", file=sys.stderr)
+        return store, None
+
+
+def _run_one(study: Any, settings: Any, words: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from separatrix.study.verdicts import print_verdicts, verdicts_of
+
+    store, outcome = _carry_out(study, settings, words.preset, words.store, fresh=words.fresh)
+    if outcome is None:
         return {"study": study.slug, "preset": words.preset, "store": str(store.folder), "stopped": True}, INTERRUPTED
     verdicts = verdicts_of(study, words.preset, store.results()) if store.committed() else []
     document = {
@@ -217,6 +243,99 @@ def _run_one(study: Any, settings: Any, words: argparse.Namespace) -> tuple[dict
             print_verdicts(study, words.preset, verdicts)
         print(f"{outcome.computed} cells computed, {outcome.kept} kept, in {outcome.seconds:.0f} s: {store.folder}")
     return document, 1 if outcome.failed else 0
+
+
+def _sweep(words: argparse.Namespace) -> int:
+    from separatrix.study.study import find_study
+    from separatrix.study.sweep import draw_sweep, parse_over, sweep_of
+
+    study = find_study(words.slug)
+    settings = _settings(study, words)
+    over = [parse_over(settings, text) for text in words.over]
+    swept, settings = sweep_of(study, settings, over, words.arms)
+    _use_compilation_cache()
+    identity = {"over": [[axis.name, list(axis.values)] for axis in over], "arms": sorted(swept.arms)}
+    store, outcome = _carry_out(swept, settings, "sweep", words.store, identity)
+    if outcome is None:
+        return INTERRUPTED
+    if not store.committed():
+        return 1
+    results = store.results()
+    drawn = draw_sweep(study, results, over, words.show, store.folder / "figures")
+    document = {
+        "study": study.slug,
+        "store": str(store.folder),
+        "axes": {axis.name: list(axis.values) for axis in over},
+        "computed": outcome.computed,
+        "kept": outcome.kept,
+        "failed": outcome.failed,
+        "seconds": round(outcome.seconds, 1),
+        "figures": [str(path) for path in drawn],
+    }
+    if words.json:
+        print(json.dumps(document, indent=1, allow_nan=False))
+    else:
+        sizes = " x ".join(f"{len(axis.values)} {axis.name}" for axis in over)
+        print(f"{sizes}: {outcome.computed} cells computed, {outcome.kept} kept, in {outcome.seconds:.0f} s")
+        print(f"results: {store.folder / 'results.zarr'}", *(f"figure: {path}" for path in drawn), sep="\n")
+    return 1 if outcome.failed else 0
+
+
+def _map(words: argparse.Namespace) -> int:
+    from separatrix.study.errors import UsageError
+    from separatrix.study.figures import save
+    from separatrix.study.files import write_atomic
+    from separatrix.study.regime_map import draw_map, map_folder, map_regime, parse_ranges
+    from separatrix.study.settings import with_overrides
+    from separatrix.study.study import find_study
+
+    study = find_study(words.slug)
+    settings = with_overrides(study.presets[words.preset], words.changes)
+    if words.regime is None and len(study.regimes) != 1:
+        raise UsageError(f"choose one with --regime: {', '.join(study.regimes) or 'this study declares none'}")
+    name = words.regime or next(iter(study.regimes))
+    ranges = parse_ranges(study, settings, words.over)
+    if words.seeds < 1:
+        raise UsageError(f"the number of seeds must be at least 1; got {words.seeds}")
+    options = {"resolution": words.resolution, "coarse": words.coarse, "confidence": words.confidence}
+    folder = map_folder(words.store, study, settings, name, {"ranges": ranges, "preset": words.preset})
+    _use_compilation_cache()
+    with _counter() as progress:
+        found = map_regime(study, settings, name, ranges, folder, seeds=words.seeds, progress=progress, **options)
+    netcdf = found.assign(decided=found.decided.astype("i1"))
+    write_atomic(folder / "map.nc", bytes(netcdf.to_netcdf(engine="scipy")))
+    save(draw_map(found), folder / "map.png")
+    document = {
+        "study": study.slug,
+        "regime": name,
+        "claim": study.regimes[name].claim,
+        "axes": list(ranges),
+        "runs": found.attrs["runs"],
+        "uniform_runs": found.attrs["uniform_runs"],
+        "cells": int(found.sizes["cell"]),
+        "undecided": int((~found.decided).sum()),
+        "store": str(folder),
+    }
+    if words.json:
+        print(json.dumps(document, indent=1, allow_nan=False))
+    else:
+        saved = found.attrs["uniform_runs"] / found.attrs["runs"]
+        print(f"{document['claim']}: the boundary crosses {document['cells']} cells of {words.resolution} a side")
+        print(f"{document['runs']:,} runs where a uniform grid takes {document['uniform_runs']:,} ({saved:.1f}x)")
+        print(f"map: {folder / 'map.nc'}\nfigure: {folder / 'map.png'}")
+    return 0
+
+
+@contextlib.contextmanager
+def _counter():
+    """Show the runs of a map as they are done."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("first grid", total=None)
+        yield lambda runs, uniform: shown.update(task, description=f"{runs:,} runs (a uniform grid takes {uniform:,})")
 
 
 def _move_aside(folder: Path) -> None:
@@ -281,7 +400,9 @@ def _verdicts(words: argparse.Namespace) -> int:
     from separatrix.study.study import all_studies
     from separatrix.study.verdicts import print_verdicts, verdicts_of
 
-    slugs = words.slugs or sorted({run.slug for run in find_runs(words.store)[0] if run.preset != "quick"})
+    slugs = words.slugs or sorted(
+        {run.slug for run in find_runs(words.store)[0] if run.preset not in ("quick", "sweep")}
+    )
     if not slugs:
         raise UsageError(f"there is no finished run in {words.store}; start one with: separatrix run SLUG")
     documents, judgements = [], set()
@@ -325,6 +446,8 @@ _COMMANDS = {
     "list": _list,
     "explain": _explain,
     "run": _run,
+    "sweep": _sweep,
+    "map": _map,
     "verdicts": _verdicts,
     "report": _report,
     "export": _export,

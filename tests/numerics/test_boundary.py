@@ -115,7 +115,7 @@ def test_sgd_loses_stability_at_its_mean_square_threshold():
         process, 200, lambda run: run.records["growth"][..., 50:].mean(axis=-1) > 0, vary=vary, probes=[growth]
     )
     axes = {"rate": Axis(0.5, 2.0, log=True), "scale": Axis(0.8, 1.25, log=True)}
-    found = trace_boundary(unstable, axes, jr.key(0), resolution=32, seeds=4)
+    found = trace_boundary(unstable, axes, jr.split(jr.key(0), 4), resolution=32)
     # a rate in units of the threshold, which falls with the square of the gradients
     low, high = found.rate_low * found.scale_low**2, found.rate_high * found.scale_high**2
     assert (low < 1.05).all()
@@ -131,7 +131,7 @@ def test_noisy_regime_is_bounded_where_its_probability_is_a_half():
         draws = jax.vmap(lambda key: jr.uniform(key, (len(values["x"]),)))(keys).T
         return np.asarray(draws) < 1 / (1 + np.exp(-(values["x"] - 0.6)[:, None] / 0.02))
 
-    found = trace_boundary(noisy, {"x": UNIT}, jr.key(0), resolution=64, seeds=40)
+    found = trace_boundary(noisy, {"x": UNIT}, jr.split(jr.key(0), 40), resolution=64)
     centres = (found.x_low + found.x_high) / 2
     assert abs(float(centres.mean()) - 0.6) < 0.03
     sure = found.isel(point=found.decided.values)
@@ -148,7 +148,8 @@ def test_a_point_has_the_same_runs_whatever_else_is_visited():
         return np.asarray(draws)[None] < values["x"][:, None]
 
     coarse, fine = (
-        trace_boundary(noisy, {"x": UNIT}, jr.key(5), resolution=r, seeds=8).set_index(point="x_at") for r in (8, 32)
+        trace_boundary(noisy, {"x": UNIT}, jr.split(jr.key(5), 8), resolution=r).set_index(point="x_at")
+        for r in (8, 32)
     )
     for x in coarse.point.values:
         assert coarse.fraction.sel(point=x) == fine.fraction.sel(point=x)
@@ -170,7 +171,7 @@ def test_progress_is_told_of_the_runs():
         ({"x": Axis(1.0, 0.0)}, {}, "axis 'x' needs low < high"),
         ({"x": Axis(0.0, 1.0, log=True)}, {}, "low > 0 if logarithmic"),
         ({"x": UNIT}, {"resolution": 60}, "power of two; got 60 and 8"),
-        ({"x": UNIT}, {"seeds": 0}, "seeds >= 1"),
+        ({"x": UNIT}, {"level": 1.0}, "`level` must lie in"),
     ],
 )
 def test_bad_input_is_refused(axes, options, message):

@@ -15,6 +15,7 @@ from . import checkpoint
 from .intervention import holder_of, replace
 from .keys import check_keys, named_key
 from .layout import blocks_of, candidates, num_workers, run_blocks
+from .memory import check_fits, tree_bytes
 from .monitor import Cancelled, Monitor, current_monitor
 from .probe import Probe
 from .process import AbstractProcess
@@ -120,7 +121,8 @@ def run(
         Final state and records; the population's axes are `(*over, seed)`, those that were given.
 
     Raises:
-        ValueError: if a cadence does not fit `steps`, or the step changes the state's type.
+        ValueError: if a cadence does not fit `steps`, the step changes the state's type, or the population does not fit
+            into memory.
         Cancelled: if the monitor stopped the run; a checkpoint was offered to it first.
 
     Examples:
@@ -272,6 +274,9 @@ class _Driver:
             for probe, out in zip(population.probes, outputs, strict=True)
         ]
         row_bytes = sum(s.size * s.dtype.itemsize for out in outputs for s in out.values()) + 1
+        recorded = sum(len(due) * tree_bytes(out) for out, due in zip(outputs, schedule.per_probe, strict=True))
+        # a chunk reads the old carries while it writes the new ones
+        check_fits(population.size * (2 * tree_bytes(carry) + recorded), population.size)
         fit = RECORD_BYTES_PER_CHUNK // (row_bytes * max(1, min(population.size, 64)))
         self.rows = max(1, min(ROWS_PER_CHUNK, schedule.num_marks, fit))
         self.values = [

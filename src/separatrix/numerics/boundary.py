@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.random as jr
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, ArrayLike, Bool, Float, Key
@@ -48,11 +47,10 @@ class Axis(NamedTuple):
 def trace_boundary(
     regime: Regime,
     axes: Mapping[str, Axis],
-    key: Key[Array, ""],
+    key: Key[Array, "*seeds"],
     *,
     resolution: int = 64,
     coarse: int = 8,
-    seeds: int = 1,
     level: float = 0.5,
     confidence: float = 0.95,
     progress: Callable[[int, int], Any] | None = None,
@@ -65,11 +63,11 @@ def trace_boundary(
         regime: `(values, keys) -> inside`, for points `{name: (n,)}` and `m` keys: which of the runs, of shape
             `(n, m)`, are in the regime? `process_regime` makes one from a process.
         axes: the ranges, by name.
-        key: root of the keys. All points share them, which makes the boundary smoother than its noise.
+        key: one key, and a point is what its run is; or several, the most runs at a point, which is inside where the
+            probability of the regime exceeds `level`: runs are added until that is known. All points share the keys,
+            which makes the boundary smoother than its noise.
         resolution: cells a side, a multiple of `coarse` by a power of two.
         coarse: cells a side of the first grid.
-        seeds: most runs at a point. With 1, a point is what its run is. With more, a point is inside where the
-            probability of the regime exceeds `level`; runs are added until that is known.
         level: probability of the regime that defines the boundary.
         confidence: posterior probability (Jeffreys) with which a point is placed on a side.
         progress: called with the runs so far and those that a uniform grid would take.
@@ -94,8 +92,8 @@ def trace_boundary(
         >>> bool(inner.all()), found.attrs["uniform_runs"] // found.attrs["runs"]
         (True, 18)
     """
-    _check(axes, resolution, coarse, seeds, level, confidence)
-    lattice = _Lattice(regime, dict(axes), key, resolution, seeds, level, confidence, progress)
+    _check(axes, resolution, coarse, level, confidence)
+    lattice = _Lattice(regime, dict(axes), key.reshape(-1), resolution, level, confidence, progress)
     size = resolution // coarse  # of a cell, in cells of the finest lattice
     side = np.arange(0, resolution + 1, size)
     lattice.visit(np.stack(np.meshgrid(*[side] * len(axes), indexing="ij"), axis=-1).reshape(-1, len(axes)))
@@ -154,9 +152,8 @@ def process_regime(
 class _Lattice:
     """Visited points of the finest lattice: integer coordinates 0..resolution along each axis."""
 
-    def __init__(self, regime, axes: dict[str, Axis], key, resolution, seeds, level, confidence, progress):
-        self.regime, self.axes, self.resolution, self.progress = regime, axes, resolution, progress
-        self.keys = jax.vmap(lambda i: jr.fold_in(key, i))(np.arange(seeds))
+    def __init__(self, regime, axes: dict[str, Axis], keys, resolution, level, confidence, progress):
+        self.regime, self.axes, self.keys, self.resolution, self.progress = regime, axes, keys, resolution, progress
         self.level, self.confidence = level, confidence
         shape = (resolution + 1,) * len(axes)
         self.hits, self.runs = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
@@ -253,7 +250,7 @@ class _Lattice:
         return xr.Dataset(variables, {name: axis.at(side) for name, axis in self.axes.items()}, attrs)
 
 
-def _check(axes: Mapping[str, Axis], resolution: int, coarse: int, seeds: int, level: float, confidence: float) -> None:
+def _check(axes: Mapping[str, Axis], resolution: int, coarse: int, level: float, confidence: float) -> None:
     if not 1 <= len(axes) <= 3:
         raise ValueError(f"`axes` must name one, two or three hyper-parameters; got {len(axes)}.")
     for name, axis in axes.items():
@@ -261,8 +258,8 @@ def _check(axes: Mapping[str, Axis], resolution: int, coarse: int, seeds: int, l
             raise ValueError(f"axis {name!r} needs low < high, and low > 0 if logarithmic; got {axis}.")
     if coarse < 1 or resolution % coarse or not math.log2(resolution // coarse).is_integer():
         raise ValueError(f"`resolution` must be `coarse` times a power of two; got {resolution} and {coarse}.")
-    if seeds < 1 or not 0 < level < 1 or not 0.5 < confidence < 1:
-        raise ValueError(f"seeds >= 1, 0 < level < 1, 0.5 < confidence < 1; got {seeds}, {level}, {confidence}.")
+    if not 0 < level < 1 or not 0.5 < confidence < 1:
+        raise ValueError(f"`level` must lie in (0, 1) and `confidence` in (0.5, 1); got {level} and {confidence}.")
 
 
 def _grid_of_cells(dim: int, resolution: int, size: int) -> np.ndarray:

@@ -12,6 +12,7 @@ import jax
 import optax
 import xarray as xr
 
+from separatrix._core.intervention import replace as replace_fields
 from separatrix._core.keys import named_key
 from separatrix._core.run import run
 from separatrix._core.stream import FullBatch
@@ -22,7 +23,8 @@ from separatrix.models.transformer import OneLayerTransformer
 from separatrix.study.effects import curve, final, first_step, per_seed
 from separatrix.study.figures import curves, points
 from separatrix.study.finding import AtLeast, AtMost, Finding
-from separatrix.study.study import Study
+from separatrix.study.study import Regime, Study
+from separatrix.study.sweep import along_points, first_point
 from separatrix.training.cross_entropy import softmax_cross_entropy
 from separatrix.training.perpendicular import perp_grad
 from separatrix.training.probes import accuracy, collapse, norms, weight_alignment
@@ -108,17 +110,33 @@ def batches(split):
     return {"stream": FullBatch(train), "held_out": Batch(split.test_inputs, split.test_targets)}
 
 
-def train(s: Settings, keys, steps, probes, fraction, encoding: Encoding = "pairs", model=None, change=None, **seams):
-    """Train on modular arithmetic, one data split and initialisation a seed, the same in every arm."""
-    model = model or functools.partial(mlp, s)
+def train(
+    s: Settings,
+    keys,
+    steps,
+    probes,
+    fraction,
+    optimiser,
+    encoding: Encoding = "pairs",
+    model=None,
+    change=lambda process: process,
+    **seams,
+):
+    """Train on modular arithmetic, one data split and initialisation a seed, the same in every arm.
+
+    `optimiser` makes one from the settings, some of which a sweep may vary.
+    """
+    model = model or functools.partial(mlp, first_point(s))
 
     def build(key):
         split = modular_arithmetic(named_key(key, "data"), s.p, s.operation, fraction, encoding)
-        process = Supervised(model=model, **batches(split), **seams)
-        return change(process) if change else process
+        return change(Supervised(model=model, optimiser=optimiser(first_point(s)), **batches(split), **seams))
+
+    def vary(process, values):
+        return replace_fields(optimiser=optimiser(replace(s, **values)))(process)
 
     with jax.enable_x64():  # so that float64 losses can be asked for; the model stays in float32 in every arm
-        return run(build, keys, steps, probes=probes).records.to_dataset()
+        return run(build, keys, steps, probes=probes, over=along_points(s), vary=vary).records.to_dataset()
 
 
 def every(steps: int, records: int = 300) -> int:
@@ -128,9 +146,11 @@ def every(steps: int, records: int = 300) -> int:
 
 def collapse_arm(s: Settings, keys, loss, precision="float32", **how):
     """The setting in which collapse is studied: AdamW without decay, with probes of what happens to the softmax."""
-    optimiser = optax.adamw(
-        lazy_learning_rate(s.rate, s.output_scale), b1=0.9, b2=s.b2, eps=s.epsilon, weight_decay=0.0
-    )
+
+    def optimiser(s: Settings):
+        rate = lazy_learning_rate(s.rate, s.output_scale)
+        return optax.adamw(rate, b1=0.9, b2=s.b2, eps=s.epsilon, weight_decay=0.0)
+
     often, seldom = every(s.steps), every(s.steps, 60)
     probes = [accuracy(often), collapse(precision, often), norms(often), weight_alignment(seldom)]
     how = {"fraction": s.fraction, "steps": s.steps, "probes": probes, **how}
@@ -190,25 +210,29 @@ def perp_arm(s: Settings, keys, optimiser, steps, **how):
     return train(s, keys, loss=loss, optimiser=optimiser, **how)
 
 
+def perp_optimiser(s: Settings):
+    """AdamW without decay on gradients orthogonal to the weights."""
+    return optax.chain(perp_grad(), optax.adamw(s.perp_rate, weight_decay=0.0))
+
+
 def perp_adamw(s: Settings, keys):
     """AdamW on gradients made orthogonal to the weights of each tensor (perpGrad)."""
-    return perp_arm(s, keys, optax.chain(perp_grad(), optax.adamw(s.perp_rate, weight_decay=0.0)), s.perp_steps)
+    return perp_arm(s, keys, perp_optimiser, s.perp_steps)
 
 
 def adamw(s: Settings, keys):
     """AdamW without weight decay."""
-    return perp_arm(s, keys, optax.adamw(s.perp_rate, weight_decay=0.0), s.perp_steps)
+    return perp_arm(s, keys, lambda s: optax.adamw(s.perp_rate, weight_decay=0.0), s.perp_steps)
 
 
 def adamw_decay(s: Settings, keys):
     """AdamW with weight decay, the usual cure."""
-    return perp_arm(s, keys, optax.adamw(s.perp_rate, weight_decay=s.decay), s.decay_steps)
+    return perp_arm(s, keys, lambda s: optax.adamw(s.perp_rate, weight_decay=s.decay), s.decay_steps)
 
 
 def perp_adamw_masked(s: Settings, keys):
     """AdamW with perpGrad whose correct-class gradient is removed by hand once training begins to fit."""
-    optimiser = optax.chain(perp_grad(), optax.adamw(s.perp_rate, weight_decay=0.0))
-    return perp_arm(s, keys, optimiser, s.perp_steps, change=mask_correct_class_gradient(s.mask_from))
+    return perp_arm(s, keys, perp_optimiser, s.perp_steps, change=mask_correct_class_gradient(s.mask_from))
 
 
 def parity(s: Settings, keys, loss):
@@ -267,12 +291,13 @@ def with_dropout(model, tokens, key):
 
 def transformer_perp_adamw(s: Settings, keys):
     """One-layer transformer with perpAdamW."""
-    return transformer(s, keys, optax.chain(perp_grad(), optax.adamw(s.transformer_rate, weight_decay=0.0)))
+    plain = lambda s: optax.adamw(s.transformer_rate, weight_decay=0.0)  # noqa: E731
+    return transformer(s, keys, lambda s: optax.chain(perp_grad(), plain(s)))
 
 
 def transformer_adamw(s: Settings, keys):
     """One-layer transformer with AdamW without weight decay."""
-    return transformer(s, keys, optax.adamw(s.transformer_rate, weight_decay=0.0))
+    return transformer(s, keys, lambda s: optax.adamw(s.transformer_rate, weight_decay=0.0))
 
 
 def grid(s: Settings, arm: str):
@@ -547,5 +572,23 @@ STUDY = Study(
         "full": "the paper's scale, for a GPU",
     },
     grid=grid,
+    traced=("rate", "b2", "epsilon", "perp_rate", "decay", "transformer_rate"),
+    regimes={
+        "generalises": Regime(
+            "weight decay generalises to 95 % within the steps",
+            "adamw-decay",
+            lambda ds: ds.test_accuracy.max("step") >= 0.95,
+        ),
+        "perp-generalises": Regime(
+            "perpGrad generalises to 95 % within the steps",
+            "perp-adamw",
+            lambda ds: ds.test_accuracy.max("step") >= 0.95,
+        ),
+        "collapses": Regime(
+            "half the samples suffer softmax collapse in float32",
+            "softmax-float32",
+            lambda ds: ds.softmax_collapse.max("step") >= 0.5,
+        ),
+    },
     remarks=REMARKS,
 )

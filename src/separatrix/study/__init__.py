@@ -15,7 +15,8 @@ from .statistics import (
     sign_flip_p,
 )
 from .store import Store, find_runs, open_run
-from .study import Study
+from .study import Regime, Study
+from .sweep import along_points, first_point
 from .sweep_figures import along
 
 __all__ = [
@@ -23,14 +24,17 @@ __all__ = [
     "AtMost",
     "Between",
     "Finding",
+    "Regime",
     "Store",
     "StoreError",
     "Study",
     "UsageError",
     "Verdict",
     "along",
+    "along_points",
     "curves",
     "find_runs",
+    "first_point",
     "holm",
     "interquartile_mean",
     "judge",

@@ -7,18 +7,20 @@ import re
 import textwrap
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from xml.etree import ElementTree
 
 import numpy as np
 
+from .files import storing, write_atomic
 from .finding import AtLeast, AtMost, Finding, Verdict
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-__all__ = ["PALETTE", "NoData", "curves", "effect_strip", "inline_svg", "points"]
+__all__ = ["PALETTE", "NoData", "curves", "effect_strip", "inline_svg", "points", "save"]
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#7F7F7F")
 """Colours that stay apart for colour-blind readers (Okabe and Ito), on light and on dark ground."""
@@ -118,6 +120,23 @@ def _present(ds: "xr.Dataset", variable: str) -> list[str]:
     data = ds[variable]
     measured = data.notnull().any([d for d in data.dims if d != "arm"])
     return [str(arm) for arm in ds["arm"].values[measured.values]]
+
+
+def save(figure: "Figure", path: Path) -> None:
+    """Write a figure as PNG, whole or not at all.
+
+    Args:
+        figure: the figure.
+        path: the file; its folder is made if it is missing.
+
+    Raises:
+        StoreError: if it cannot be written.
+    """
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=150, metadata={"Software": None})
+    with storing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, picture.getvalue())
 
 
 def _figure(height: float = 3.6) -> "tuple[Figure, Any]":

@@ -23,6 +23,7 @@ def heat_map(
     colours: Scale = "linear",
     scale: Scale = "log",
     label: str = "",
+    line: "xr.DataArray | None" = None,
 ) -> "Callable[[xr.Dataset], Figure]":
     """Draw the median over seeds of a quantity on a grid, and the line at which it takes a value.
 
@@ -37,6 +38,7 @@ def heat_map(
         colours: scale of the colours.
         scale: scale of both axes.
         label: of the colour bar.
+        line: another quantity on the same grid, whose level 1/2 is drawn: the share of runs in a regime, say.
 
     Returns:
         A function for `Study.figures`; it raises `NoData` if there is no finite value.
@@ -71,6 +73,8 @@ def heat_map(
         if boundary is not None and min(values.shape) > 1 and low < boundary < high:
             filled = np.ma.masked_invalid(values.values)
             axes.contour(across, up, filled, levels=[boundary], colors="white", linewidths=2)
+        if line is not None and min(line.shape) > 1 and float(line.min()) < 0.5 < float(line.max()):
+            axes.contour(line[x], line[y], line.transpose(y, x), levels=[0.5], colors="white", linewidths=2)
         axes.set(xscale=scale, yscale=scale, xlabel=x, ylabel=y)
         axes.grid(False)
         return figure

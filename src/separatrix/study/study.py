@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import UsageError, nearest
 from .finding import PRESETS, Finding, active
@@ -18,10 +18,24 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Key
     from matplotlib.figure import Figure
 
-__all__ = ["Arm", "Study", "all_studies", "find_study"]
+__all__ = ["Arm", "Regime", "Study", "all_studies", "find_study"]
 
 Arm = Callable[[Any, "Key[Array, ' seeds']"], "xr.Dataset"]
 """`(settings, keys) -> Dataset` with a dimension `seed` in the order of the keys."""
+
+
+class Regime(NamedTuple):
+    """One of two fates of a run.
+
+    Attributes:
+        claim: what holds within the regime, in a few words.
+        arm: whose runs are asked.
+        inside: from the arm's Dataset to booleans with the dimension `seed`, and `point` in a sweep.
+    """
+
+    claim: str
+    arm: str
+    inside: "Callable[[xr.Dataset], xr.DataArray]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +57,9 @@ class Study:
         figures: `Dataset -> Figure` by caption.
         costs: what each preset takes on two cores, in words.
         grid: `(settings, arm) -> {field: values}`, static grid points of an arm; each is a cell of its own.
+        traced: settings that a sweep may give as arrays, along which one compiled program runs; the arms pass
+            `along_points(settings)` to `run`. Any other setting can be swept too, at a compilation a value.
+        regimes: what a map can draw the boundary of, by name.
         seed_block: seeds computed together in one cell.
         revision: raise it when a change of code changes the numbers; old cells are then computed again.
         remarks: what was learnt, by finding id; shown beside the verdict.
@@ -62,6 +79,8 @@ class Study:
     figures: "Mapping[str, Callable[[xr.Dataset], Figure]]" = field(default_factory=dict)
     costs: Mapping[str, str] = field(default_factory=dict)
     grid: Callable[[Any, str], Mapping[str, Sequence[Any]]] = lambda settings, arm: {}
+    traced: Sequence[str] = ()
+    regimes: Mapping[str, Regime] = field(default_factory=dict)
     seed_block: int = 5
     revision: int = 1
     remarks: Mapping[str, str] = field(default_factory=dict)
@@ -72,6 +91,13 @@ class Study:
         for preset, settings in self.presets.items():
             if not dataclasses.is_dataclass(settings) or not hasattr(settings, "seeds"):
                 raise ValueError(f"preset {preset!r} of {self.slug!r} must be a dataclass with a field `seeds`.")
+        names = {f.name for f in dataclasses.fields(self.presets["default"])}
+        for name in self.traced:
+            if name not in names:
+                raise ValueError(f"`traced` of {self.slug!r} names no setting: {name!r}.")
+        for name, regime in self.regimes.items():
+            if regime.arm not in self.arms:
+                raise ValueError(f"regime {name!r} of {self.slug!r} names no known arm: {regime.arm!r}.")
         for finding in self.findings:
             unknown = set(finding.arms) - set(self.arms)
             if unknown:
@@ -84,6 +110,8 @@ class Study:
     def active_arms(self, preset: str) -> list[str]:
         """Return the arms that a preset runs: those its findings need; all in `quick`, which checks the code."""
         if preset == "quick":
+            return list(self.arms)
+        if not self.findings:
             return list(self.arms)
         needed = [finding.arms or tuple(self.arms) for finding in self.active_findings(preset)]
         return [arm for arm in self.arms if any(arm in arms for arms in needed)]

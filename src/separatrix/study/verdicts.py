@@ -47,13 +47,13 @@ def latest_run(root: str, slug: str, preset: str | None) -> Run:
         UsageError: if there is none.
     """
     runs, skipped = find_runs(root, slug)
-    fitting = [run for run in runs if (run.preset == preset if preset else run.preset != "quick")]
+    fitting = [run for run in runs if (run.preset == preset if preset else run.preset not in ("quick", "sweep"))]
     if fitting:
         return fitting[0]
     if skipped:
         raise UsageError(skipped[0])
     if runs and not preset:
-        raise UsageError(f"{slug} has only quick runs in {root}, which reach no verdict; run it with --preset default")
+        raise UsageError(f"{slug} has only quick runs or sweeps in {root}, which reach no verdict; run it with --preset default")
     wanted = f" --preset {preset}" if preset else ""
     raise UsageError(f"there is no run of {slug} in {root}; start it with: separatrix run {slug}{wanted}")
 
