@@ -106,7 +106,7 @@ def test_too_few_seeds_are_called_what_they_are(tmp_path, capsys):
         (["run", SLUG, "--seeds", "-3"], "the number of seeds must be at least 1; got -3"),
         (["run", SLUG, "--seeds", "two"], "argument --seeds: invalid int value: 'two'"),
         (["run", SLUG, "--preset", "huge"], "argument --preset: invalid choice: 'huge'"),
-        (["run", SLUG, "--on", "ray"], "--on ray: this version runs cells on this machine only; use --on local"),
+        (["run", SLUG, "--on", "mars"], "--on mars: cells run on local, ray or ray://HOST:PORT"),
         (["run", "missing.py"], "there is no file missing.py"),
         (
             ["verdicts", SLUG, "--store", "nowhere"],

@@ -41,12 +41,17 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("slug")
     command.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
 
-    command = commands.add_parser("run", parents=[store, as_json], help="run what is missing, then show the verdicts")
+    place = _Parser(add_help=False)
+    place.add_argument("--on", default="local", metavar="WHERE", help="local (default), ray, or ray://HOST:PORT")
+    place.add_argument("--jobs", type=int, default=1, metavar="N", help="processes on this machine (default: 1)")
+
+    command = commands.add_parser(
+        "run", parents=[store, as_json, place], help="run what is missing, then show the verdicts"
+    )
     command.add_argument("slugs", nargs="+", metavar="SLUG")
     command.add_argument("--preset", choices=PRESETS, default="default", help="size of the study (default: default)")
     command.add_argument("--seeds", type=int, metavar="N", help="number of seeds")
     command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes", help="a setting")
-    command.add_argument("--on", default="local", metavar="WHERE", help="where to run: local")
     again = command.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="keep what is finished (the default)")
     again.add_argument("--fresh", action="store_true", help="move an earlier run aside and start over")
@@ -55,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     size.add_argument("--preset", choices=PRESETS, default="default", help="settings to start from (default: default)")
     size.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes", help="a setting")
 
-    command = commands.add_parser("sweep", parents=[store, as_json, size], help="run a study's arms over a grid")
+    command = commands.add_parser("sweep", parents=[store, as_json, size, place], help="run a study's arms over a grid")
     command.add_argument("slug", metavar="SLUG")
     command.add_argument(
         "--over", action="append", required=True, metavar="KEY=LOW:HIGH[:log]:N|A,B,C", help="an axis; may be repeated"
@@ -162,17 +167,25 @@ def _explain(words: argparse.Namespace) -> int:
     return 0
 
 
-def _run(words: argparse.Namespace) -> int:
+def _check_place(words: argparse.Namespace) -> None:
     from separatrix.study.errors import UsageError
+
+    if words.on not in ("local", "ray") and not words.on.startswith("ray://"):
+        raise UsageError(f"--on {words.on}: cells run on local, ray or ray://HOST:PORT")
+    if words.jobs < 1 or (words.jobs > 1 and words.on != "local"):
+        raise UsageError(f"--jobs {words.jobs}: needs at least 1, and --on local")
+
+
+def _run(words: argparse.Namespace) -> int:
     from separatrix.study.study import find_study
 
-    if words.on != "local":
-        raise UsageError(f"--on {words.on}: this version runs cells on this machine only; use --on local")
+    _check_place(words)
     studies = [find_study(slug) for slug in words.slugs]
     prepared = [(study, _settings(study, words)) for study in studies]
     _use_compilation_cache()
     documents, code = [], 0
-    for study, settings in prepared:
+    for reference, (study, settings) in zip(words.slugs, prepared, strict=True):
+        words.slug = reference
         document, study_code = _run_one(study, settings, words)
         documents.append(document)
         code = max(code, study_code)
@@ -196,35 +209,53 @@ def _settings(study: Any, words: argparse.Namespace) -> Any:
     return settings
 
 
-def _carry_out(study: Any, settings: Any, preset: str, root: str, also: Any = None, fresh: bool = False):
-    """Compute what a run lacks; return its store and the outcome, None if it was stopped."""
+def _carry_out(study: Any, settings: Any, preset: str, words: argparse.Namespace, over: Any = (), fresh: bool = False):
+    """Compute what a run or sweep lacks; return its store and the outcome, None if it was stopped."""
     from separatrix._core.monitor import Cancelled
+    from separatrix.study.computing import Job
     from separatrix.study.console import ConsoleReporter
-    from separatrix.study.execute import execute
+    from separatrix.study.execute import execute, execute_on
     from separatrix.study.identity import settings_hash
     from separatrix.study.plan import run_settings
     from separatrix.study.provenance import provenance
     from separatrix.study.settings import describe
     from separatrix.study.store import open_run
 
-    name = settings_hash({"preset": preset, **run_settings(study, settings), **(also or {})})
+    arms = sorted(study.arms) if over else []
+    swept = {"over": [[axis.name, list(axis.values)] for axis in over], "arms": arms} if over else {}
+    name = settings_hash({"preset": preset, **run_settings(study, settings), **swept})
     if fresh:
-        _move_aside(Path(root) / study.slug / name)
-    known = {"settings": describe(settings), "provenance": provenance()}
-    store = open_run(root, study.slug, name, create=True, preset=preset, **known)
+        _move_aside(Path(words.store) / study.slug / name)
+    known, about = {"settings": describe(settings)}, provenance()
+    store = open_run(words.store, study.slug, name, create=True, preset=preset, provenance=about, **known)
+    workers = _workers(words)
     stop = _StopOnSignal()
     try:
         with stop, ConsoleReporter() as reporter:
-            return store, execute(study, settings, preset, store, reporter, lambda: stop.requested)
+            if workers is None:
+                return store, execute(study, settings, preset, store, reporter, lambda: stop.requested)
+            root, flag = str(Path(words.store).resolve()), str(store.folder.resolve() / f"stop-{os.getpid()}")
+            job = Job(words.slug, over, arms, describe(settings), root, study.slug, name, about, flag)
+            asked = lambda: stop.requested  # noqa: E731
+            return store, execute_on(workers, job, study, settings, preset, store, reporter, asked)
     except Cancelled:
         print("separatrix: stopped; the same command goes on where this one was", file=sys.stderr)
         return store, None
 
 
+def _workers(words: argparse.Namespace) -> Any:
+    """Return where cells are computed, None for this process."""
+    if words.on == "local" and words.jobs == 1:
+        return None
+    from separatrix.study.workers import ProcessWorkers, RayWorkers
+
+    return ProcessWorkers(words.jobs) if words.on == "local" else RayWorkers(words.on)
+
+
 def _run_one(study: Any, settings: Any, words: argparse.Namespace) -> tuple[dict[str, Any], int]:
     from separatrix.study.verdicts import print_verdicts, verdicts_of
 
-    store, outcome = _carry_out(study, settings, words.preset, words.store, fresh=words.fresh)
+    store, outcome = _carry_out(study, settings, words.preset, words, fresh=words.fresh)
     if outcome is None:
         return {"study": study.slug, "preset": words.preset, "store": str(store.folder), "stopped": True}, INTERRUPTED
     verdicts = verdicts_of(study, words.preset, store.results()) if store.committed() else []
@@ -249,13 +280,13 @@ def _sweep(words: argparse.Namespace) -> int:
     from separatrix.study.study import find_study
     from separatrix.study.sweep import draw_sweep, parse_over, sweep_of
 
+    _check_place(words)
     study = find_study(words.slug)
     settings = _settings(study, words)
     over = [parse_over(settings, text) for text in words.over]
     swept, settings = sweep_of(study, settings, over, words.arms)
     _use_compilation_cache()
-    identity = {"over": [[axis.name, list(axis.values)] for axis in over], "arms": sorted(swept.arms)}
-    store, outcome = _carry_out(swept, settings, "sweep", words.store, identity)
+    store, outcome = _carry_out(swept, settings, "sweep", words, over)
     if outcome is None:
         return INTERRUPTED
     if not store.committed():
@@ -381,6 +412,8 @@ def _use_compilation_cache() -> None:
     if folder:
         jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = folder  # for processes that this one starts
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 
 
 def _found(words: argparse.Namespace, slug: str) -> tuple[Any, Any, str]:

@@ -9,10 +9,10 @@ import jax.random as jr
 import optax
 
 from separatrix import MiniBatches, info_probe, run
-from separatrix.study import AtLeast, AtMost, Finding, Study, curves, execute
+from separatrix.study import AtLeast, AtMost, Finding, Study, computing, curves
 from separatrix.training import Batch, Supervised
 
-execute.SECONDS_BETWEEN_CHECKPOINTS = 0.1
+computing.SECONDS_BETWEEN_CHECKPOINTS = 0.1
 
 
 @dataclass(frozen=True)

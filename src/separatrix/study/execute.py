@@ -1,41 +1,25 @@
-"""Run the missing cells of a study, one at a time, each resumable."""
+"""Run the missing cells of a study here, one at a time or in several processes, each resumable."""
 
-import contextlib
-import dataclasses
-import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-from .errors import UsageError
-from .files import StoreError, storing
+from .computing import CellFailed, Job, Watcher, compute, read_progress
 from .plan import Cell, plan
 from .store import Store
 from .study import Study
+from .workers import Workers
 
-__all__ = ["CellFailed", "Outcome", "Reporter", "execute"]
+__all__ = ["CellFailed", "Outcome", "Reporter", "execute", "execute_on"]
 
-SECONDS_BETWEEN_CHECKPOINTS = 10.0
-SECONDS_BETWEEN_LOOKS_AT_LOCKS = 0.5
-
-
-class CellFailed(Exception):
-    """A cell raised an exception; the others were run all the same."""
+SECONDS_BETWEEN_LOOKS = 0.5
 
 
-class Reporter(Protocol):
+class Reporter(Watcher, Protocol):
     """Shows the user what is going on."""
 
     def start_cell(self, cell: Cell, index: int, total: int) -> None:
         """Announce a cell."""
-        ...
-
-    def advance(self, label: str, step: int, steps: int, latest: Mapping[str, float]) -> None:
-        """Show completed steps of the current run and the latest scalars."""
-        ...
-
-    def message(self, text: str) -> None:
-        """Show one line."""
         ...
 
 
@@ -58,7 +42,7 @@ class Outcome(NamedTuple):
 def execute(
     study: Study, settings: Any, preset: str, store: Store, reporter: Reporter, cancelled: Callable[[], bool]
 ) -> Outcome:
-    """Compute every cell that the store lacks.
+    """Compute every cell that the store lacks, in this process.
 
     Cells that another process holds are left to it, and waited for; a dead process's cells are taken over.
 
@@ -81,12 +65,7 @@ def execute(
     from separatrix._core.monitor import Cancelled
 
     began = time.monotonic()
-    for line in store.damaged():
-        reporter.message(line)
-    committed = store.committed()
-    cells = plan(study, settings, preset, committed)
-    pending = [cell for cell in cells if cell.id not in committed]
-    store.set_states([cell.id for cell in pending], "waiting")
+    cells, pending = _pending(study, settings, preset, store, reporter)
     kept, computed, failed, told = len(cells) - len(pending), 0, [], False
     while pending:
         progressed = False
@@ -104,7 +83,7 @@ def execute(
                     continue
                 reporter.start_cell(cell, len(cells) - len(pending), len(cells))
                 try:
-                    _compute(study, settings, cell, store, reporter, cancelled)
+                    compute(study, settings, cell, store, reporter, cancelled)
                     computed += 1
                 except CellFailed as error:
                     failed.append(str(error))
@@ -112,92 +91,107 @@ def execute(
             finally:
                 lock.release()
         if pending and not progressed:
-            if not told:
-                owner = store.lock(pending[0].id).owner() or {}
-                reporter.message(f"waiting for process {owner.get('pid', '?')}, which computes the remaining cells")
-                told = True
-            time.sleep(SECONDS_BETWEEN_LOOKS_AT_LOCKS)
+            told = told or _tell_of_owner(store, pending[0], reporter)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
     if store.committed():
         store.write_results()
     return Outcome(computed, kept, failed, time.monotonic() - began)
 
 
-def _compute(study: Study, settings: Any, cell: Cell, store: Store, reporter: Reporter, cancelled) -> None:
-    import jax
-    import numpy as np
+def execute_on(
+    workers: Workers,
+    job: Job,
+    study: Study,
+    settings: Any,
+    preset: str,
+    store: Store,
+    reporter: Reporter,
+    cancelled: Callable[[], bool],
+) -> Outcome:
+    """Compute every cell that the store lacks, in other processes that share its folder.
 
-    from separatrix._core.monitor import Cancelled, monitored
+    Args:
+        workers: where the cells go.
+        job: tells the workers of the run.
+        study: the study.
+        settings: its settings.
+        preset: which arms to run.
+        store: of the run.
+        reporter: shows the progress of the cell that moved last.
+        cancelled: asked twice a second; the workers then stop at their next chunk.
 
-    store.set_state(cell.id, "running")
-    monitor = _cell_monitor(cell, store, reporter, cancelled)
-    keys = jax.vmap(jax.random.key)(np.asarray(cell.seeds, np.uint32))
-    began = time.monotonic()
+    Returns:
+        What was done; `results.zarr` has been rewritten.
+
+    Raises:
+        separatrix.Cancelled: on request; what was computed is kept.
+    """
+    from pathlib import Path
+
+    from separatrix._core.monitor import Cancelled
+
+    began, stop = time.monotonic(), Path(job.stop)
+    stop.unlink(missing_ok=True)
+    cells, pending = _pending(study, settings, preset, store, reporter)
+    kept, computed, failed, told = len(cells) - len(pending), 0, [], False
+    running = {workers.submit(job, cell): cell for cell in pending}
+    shown: tuple[str, int] | None = None
     try:
-        with monitored(monitor):
-            dataset = study.arms[cell.arm](dataclasses.replace(settings, **cell.point), keys)
+        while running:
+            for handle in workers.finished(list(running), SECONDS_BETWEEN_LOOKS):
+                cell = running.pop(handle)
+                try:
+                    done = workers.result(handle)
+                except CellFailed as error:
+                    failed.append(str(error))
+                    reporter.message(str(error))
+                    continue
+                if done:
+                    computed += 1
+                elif cell.id in store.committed():
+                    kept += 1
+                else:  # another run holds it
+                    told = told or _tell_of_owner(store, cell, reporter)
+                    time.sleep(SECONDS_BETWEEN_LOOKS)
+                    running[workers.submit(job, cell)] = cell
+            if cancelled() and not stop.exists():
+                stop.touch()
+            shown = _show(store, list(running.values()), len(cells), reporter, shown)
     except Cancelled:
-        store.set_state(cell.id, "waiting", "stopped; a checkpoint is kept")
-        raise
-    except (StoreError, UsageError, KeyboardInterrupt):
-        store.set_state(cell.id, "waiting")
-        raise
-    except Exception as error:
-        if isinstance(error, ValueError) and not monitor.stepped:
-            store.set_state(cell.id, "failed", str(error))
-            raise UsageError(str(error)) from error  # the settings were refused before the first step
-        line = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
-        store.set_state(cell.id, "failed", line)
-        raise CellFailed(f"arm {cell.arm!r}, seeds {cell.seeds[0]}-{cell.seeds[-1]}: {line}") from error
-    dataset = dataset.assign_coords(seed=list(cell.seeds))
-    dataset.attrs["device"] = jax.devices()[0].device_kind
-    dataset.attrs["wall_seconds"] = round(time.monotonic() - began, 3)
-    store.commit(cell.id, cell.identity, dataset)
-    with contextlib.suppress(OSError):
-        shutil.rmtree(store.folder / "checkpoints" / cell.id)
+        raise Cancelled(f"{study.slug} stopped.") from None
+    finally:
+        workers.close()
+        stop.unlink(missing_ok=True)
+    if store.committed():
+        store.write_results()
+    return Outcome(computed, kept, failed, time.monotonic() - began)
 
 
-def _cell_monitor(cell: Cell, store: Store, reporter: Reporter, cancelled):
-    from separatrix._core.monitor import FolderMonitor, Monitor
+def _pending(study, settings, preset, store: Store, reporter: Reporter) -> tuple[list[Cell], list[Cell]]:
+    for line in store.damaged():
+        reporter.message(line)
+    committed = store.committed()
+    cells = plan(study, settings, preset, committed)
+    pending = [cell for cell in cells if cell.id not in committed]
+    store.set_states([cell.id for cell in pending], "waiting")
+    return cells, pending
 
-    files = FolderMonitor(store.folder / "checkpoints" / cell.id, SECONDS_BETWEEN_CHECKPOINTS)
-    layouts = store.manifest.get("layouts", {})
 
-    class CellMonitor(Monitor):
-        """Checkpoints into the cell's folder, layouts into the manifest, progress to the reporter."""
+def _tell_of_owner(store: Store, cell: Cell, reporter: Reporter) -> bool:
+    owner = store.lock(cell.id).owner()
+    if owner:
+        reporter.message(f"waiting for process {owner.get('pid', '?')}, which computes the remaining cells")
+    return bool(owner)
 
-        stepped = False
 
-        def begin(self, label, steps, members):
-            files.begin(label, steps, members)
-            self.steps = steps
-
-        def advance(self, label, step, latest):
-            self.stepped = True
-            reporter.advance(label, step, self.steps, latest)
-
-        def load(self, label):
-            return files.load(label)
-
-        def wants_checkpoint(self, label):
-            return files.wants_checkpoint(label)
-
-        def save(self, label, data):
-            with storing(files.folder):
-                files.save(label, data)
-
-        def warn(self, message):
-            reporter.message(message)
-
-        def cancelled(self):
-            return cancelled()
-
-        def layout(self, label):
-            return layouts.get(f"{cell.arm}/{label}")
-
-        def settled(self, label, block):
-            name = f"{cell.arm}/{label}"
-            if layouts.get(name) != block:
-                layouts[name] = block
-                store.set_layout(name, block)
-
-    return CellMonitor()
+def _show(store: Store, running: list[Cell], total: int, reporter: Reporter, shown):
+    """Report the cell that has told of itself last."""
+    told = [(lines[-1], cell) for cell in running if (lines := read_progress(store.folder, cell.id))]
+    if not told:
+        return shown
+    line, cell = max(told, key=lambda item: item[0]["step"] / max(1, item[0]["steps"]))
+    if shown is None or shown[0] != cell.id:
+        reporter.start_cell(cell, total - len(running) + 1, total)
+    if shown != (cell.id, line["step"]):
+        reporter.advance(line["label"], line["step"], line["steps"], line["latest"])
+    return cell.id, line["step"]

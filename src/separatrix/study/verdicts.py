@@ -53,7 +53,9 @@ def latest_run(root: str, slug: str, preset: str | None) -> Run:
     if skipped:
         raise UsageError(skipped[0])
     if runs and not preset:
-        raise UsageError(f"{slug} has only quick runs or sweeps in {root}, which reach no verdict; run it with --preset default")
+        raise UsageError(
+            f"{slug} has only quick runs or sweeps in {root}, which reach no verdict; run it with --preset default"
+        )
     wanted = f" --preset {preset}" if preset else ""
     raise UsageError(f"there is no run of {slug} in {root}; start it with: separatrix run {slug}{wanted}")
 
