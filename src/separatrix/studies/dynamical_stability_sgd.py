@@ -652,10 +652,10 @@ STUDY = Study(
         "Images: how much examples differ in curvature": along("non_uniformity", "rate", arms=IMAGES),
     },
     remarks={
-        "F1b": "Varied: the number of steps. Where the trace ends on the line 2 / rate the slowest mode hardly shrinks. "
+        "F1b": "Varied: the number of steps. Where the trace ends on the line 2 / rate, one mode hardly shrinks. "
         "At rate 0.063 the median loss is 7e-7 after the card's 80,000 steps and 9e-12 after 400,000 (thorough); at "
-        "0.126 it is 3e-7 and 2e-8, falling about like the inverse square of time; at the two smaller rates it is below "
-        "1e-8 from the start. So the level is a matter of steps: the other findings are alike at both lengths.",
+        "0.126 it is 3e-7 and 2e-8, falling about like the inverse square of time; at the two smaller rates it is "
+        "below 1e-8. So the level is a matter of steps: the other findings are alike at both lengths.",
     },
     costs={
         "quick": "a minute",

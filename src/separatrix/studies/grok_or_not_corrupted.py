@@ -850,8 +850,8 @@ STUDY = Study(
     },
     remarks={
         "F2e": "How many neurons stay below is a matter of the seed: the quantile lies between 0.08 and 0.25 over five "
-        "seeds (0.30 for the card's one), while the mean ratio of these runs gains between 0.33 and 0.34. In every seed "
-        "it is above the 0.04 of neurons that are not periodic.",
+        "seeds (0.30 for the card's one), while the mean ratio gains between 0.33 and 0.34. In every seed it "
+        "is above the 0.04 of neurons that are not periodic.",
     },
     costs={
         "quick": "half a minute",
