@@ -14,7 +14,7 @@ from jaxtyping import Array, ArrayLike, Key, PyTree
 from . import checkpoint
 from .intervention import holder_of, replace
 from .keys import check_keys, named_key
-from .layout import blocks_of, candidates, num_workers, run_blocks
+from .layout import blocks_of, candidates, num_workers, run_blocks, shard
 from .memory import check_fits, tree_bytes
 from .monitor import Cancelled, Monitor, current_monitor
 from .probe import Probe
@@ -289,6 +289,8 @@ class _Driver:
         self.members = blocks_of(self.population.size, block)
         self.arguments = [self.population.arguments(members, block) for members in self.members]
         self.axes = self.population.axes(block)
+        if self.axes is not None:
+            self.arguments = [shard(arguments, self.axes, block) for arguments in self.arguments]
 
     def prepare(self, block: int | None) -> None:
         """Choose the layout and build the carries at step 0."""
@@ -303,7 +305,7 @@ class _Driver:
         self.monitor.settled(self.label, self.block)
 
     def _start_with(self, block: int) -> None:
-        self._lay_out(min(block, self.population.size))
+        self._lay_out(block if jax.local_device_count() > 1 else min(block, self.population.size))
         began = time.perf_counter()
         axes = None if self.axes is None else (*self.axes, None)
         given = self.population.given
