@@ -1,0 +1,28 @@
+"""Environments: Markov decision processes in JAX, and gymnasium's on the host, behind one protocol."""
+
+from .box_world import BoxWorld
+from .cart_pole import CartPoleSwingUp
+from .environment import AbstractEnv, Dynamics, Step, true_dynamics
+from .episodes import Episodes, evaluate, roll_out
+from .gymnasium_host import HostEnv, evaluate_on_host
+from .pendulum import Pendulum
+from .reacher import Reacher
+from .value_grid import ValueGrid, optimal_values
+
+__all__ = [
+    "AbstractEnv",
+    "BoxWorld",
+    "CartPoleSwingUp",
+    "Dynamics",
+    "Episodes",
+    "HostEnv",
+    "Pendulum",
+    "Reacher",
+    "Step",
+    "ValueGrid",
+    "evaluate",
+    "evaluate_on_host",
+    "optimal_values",
+    "roll_out",
+    "true_dynamics",
+]
