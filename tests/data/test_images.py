@@ -9,7 +9,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from separatrix.data.images import digits, fashion_mnist, read_idx
+from separatrix.data.images import digits, fashion_mnist, mnist, read_idx
 
 
 def write_idx(path, values):
@@ -98,3 +98,17 @@ def test_fashion_mnist_says_what_is_wrong(folder, tmp_path):
     write_idx(folder / "train-labels-idx1-ubyte", np.zeros(3, np.uint8))
     with pytest.raises(ValueError, match="12 images but 3 labels"):
         fashion_mnist(jr.key(0), num_train=2, num_test=2, folder=folder)
+
+
+def test_mnist_reads_the_same_format_from_the_users_folder(folder):
+    ours = mnist(jr.key(3), num_train=7, num_test=5, folder=folder)
+    theirs = fashion_mnist(jr.key(3), num_train=7, num_test=5, folder=folder)
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+    (folder / "train-labels-idx1-ubyte").rename(folder / "train-labels.idx1-ubyte")  # so named in some copies
+    jax.tree.map(np.testing.assert_array_equal, mnist(jr.key(3), 7, 5, folder=folder), ours)
+
+
+def test_mnist_says_what_to_download(tmp_path):
+    with pytest.raises(FileNotFoundError, match="four files of MNIST") as caught:
+        mnist(jr.key(0), folder=tmp_path)
+    assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Small images: handwritten digits that come with scikit-learn, and Fashion-MNIST read from local files."""
+"""Small images: handwritten digits that come with scikit-learn; MNIST and Fashion-MNIST read from local files."""
 
 import gzip
 import struct
@@ -11,9 +11,17 @@ from jaxtyping import PRNGKeyArray
 
 from separatrix.data.split import Split, random_split
 
-__all__ = ["digits", "fashion_mnist", "read_idx"]
+__all__ = ["digits", "fashion_mnist", "mnist", "read_idx"]
 
 _DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+_FASHION_ADVICE = (
+    "Install the Debian package `dataset-fashion-mnist`, or put the four files of "
+    "https://github.com/zalandoresearch/fashion-mnist in a folder and pass it as `folder`."
+)
+_MNIST_ADVICE = (
+    "Put the four files of MNIST (train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz and the two t10k files, "
+    "from http://yann.lecun.com/exdb/mnist or a mirror) in a folder and pass it as `folder`."
+)
 
 
 def digits(key: PRNGKeyArray, num_train: int = 1000, num_test: int | None = None) -> Split:
@@ -72,29 +80,82 @@ def fashion_mnist(
         ...
         FileNotFoundError: No train-images-idx3-ubyte(.gz) in nowhere. Install the Debian package ...
     """
-    folder = _DEBIAN_FOLDER if folder is None else Path(folder)
+    return _idx_split(key, num_train, num_test, _DEBIAN_FOLDER if folder is None else Path(folder), _FASHION_ADVICE)
+
+
+def mnist(key: PRNGKeyArray, num_train: int = 60_000, num_test: int = 10_000, *, folder: str | Path) -> Split:
+    """Handwritten digits, 28 x 28 pixels, from the four files in which MNIST is distributed.
+
+    Args:
+        key: drives the choice of examples within the official training and test parts.
+        num_train: number of training examples, at most 60000.
+        num_test: number of test examples, at most 10000.
+        folder: where the files are, e.g. `train-images-idx3-ubyte.gz`, compressed or not; a dot in place of the hyphen
+            before `idx`, as in some copies, is understood.
+
+    Returns:
+        The split, with float32 inputs of shape `(n, 784)` in [0, 1] (pixels / 255), int32 targets and ten classes.
+
+    Raises:
+        FileNotFoundError: if a file is missing; it says what to download.
+        ValueError: if the sizes do not fit the number of examples, or a file is damaged.
+
+    References:
+        LeCun, Bottou, Bengio, Haffner (1998), Proc. IEEE 86, 2278-2324.
+
+    Example:
+        >>> mnist(jr.key(0), folder="nowhere")
+        Traceback (most recent call last):
+        ...
+        FileNotFoundError: No train-images-idx3-ubyte(.gz) in nowhere. Put the four files of MNIST ...
+    """
+    return _idx_split(key, num_train, num_test, Path(folder), _MNIST_ADVICE)
+
+
+def _idx_split(key: PRNGKeyArray, num_train: int, num_test: int, folder: Path, advice: str) -> Split:
     parts = []
-    for index, (name, count) in enumerate((("train", num_train), ("t10k", num_test))):
-        images = read_idx(_find(folder, f"{name}-images-idx3-ubyte"))
-        classes = read_idx(_find(folder, f"{name}-labels-idx1-ubyte"))
+    for name in ("train", "t10k"):
+        images = read_idx(_find(folder, f"{name}-images-idx3-ubyte", advice))
+        classes = read_idx(_find(folder, f"{name}-labels-idx1-ubyte", advice))
         if len(images) != len(classes):
             raise ValueError(f"The {name} files in {folder} hold {len(images)} images but {len(classes)} labels.")
-        if not 1 <= count <= len(images):
-            raise ValueError(f"`num_{'test' if index else 'train'}` must be from 1 to {len(images)}; got {count}.")
-        chosen = np.asarray(jr.permutation(jr.fold_in(key, index), len(images))[:count])
-        flat = images[chosen].reshape(count, -1).astype(np.float32) / np.float32(255)
-        parts += [jnp.asarray(flat), jnp.asarray(classes[chosen], jnp.int32)]
-    return Split(*parts, num_classes=10)
+        parts.append((images.reshape(len(images), -1), classes))
+    return choose_from_parts(key, parts, num_train, num_test)
 
 
-def _find(folder: Path, name: str) -> Path:
-    for path in (folder / f"{name}.gz", folder / name):
-        if path.exists():
-            return path
-    raise FileNotFoundError(
-        f"No {name}(.gz) in {folder}. Install the Debian package `dataset-fashion-mnist`, or put the four files of "
-        "https://github.com/zalandoresearch/fashion-mnist in a folder and pass it as `folder`."
-    )
+def choose_from_parts(
+    key: PRNGKeyArray, parts: list[tuple[np.ndarray, np.ndarray]], num_train: int, num_test: int
+) -> Split:
+    """Draw examples within an official training and an official test part of ten classes of images.
+
+    Args:
+        key: drives the choice.
+        parts: pixels of shape `(n, pixels)` and classes of shape `(n,)`, both `uint8`: first to train on, then to test.
+        num_train: number of training examples.
+        num_test: number of test examples.
+
+    Returns:
+        The split, with float32 inputs in [0, 1] (pixels / 255) and int32 targets.
+
+    Raises:
+        ValueError: if a part holds fewer examples than are asked for.
+    """
+    arrays = []
+    for index, ((pixels, classes), count) in enumerate(zip(parts, (num_train, num_test), strict=True)):
+        if not 1 <= count <= len(pixels):
+            raise ValueError(f"`num_{'test' if index else 'train'}` must be from 1 to {len(pixels)}; got {count}.")
+        chosen = np.asarray(jr.permutation(jr.fold_in(key, index), len(pixels))[:count])
+        scaled = pixels[chosen].astype(np.float32) / np.float32(255)
+        arrays += [jnp.asarray(scaled), jnp.asarray(classes[chosen], jnp.int32)]
+    return Split(*arrays, num_classes=10)
+
+
+def _find(folder: Path, name: str, advice: str) -> Path:
+    for base in (name, name.replace("-idx", ".idx")):
+        for path in (folder / f"{base}.gz", folder / base):
+            if path.exists():
+                return path
+    raise FileNotFoundError(f"No {name}(.gz) in {folder}. {advice}")
 
 
 def read_idx(path: str | Path) -> np.ndarray:

@@ -17,6 +17,8 @@ import jax.random as jr
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Key, PyTree
 
+from separatrix.numerics.lanczos import tridiagonalise
+
 __all__ = [
     "SharpnessSummary",
     "estimate_sharpness",
@@ -103,6 +105,12 @@ def gauss_newton_kernel(
     return rows @ rows.T / len(jacobian)
 
 
+def smaller_gram(jacobian: Float[Array, "n k p"]) -> Float[Array, "m m"]:
+    """Return the smaller of `J^T J / n` and its kernel `J J^T / n`: trace, norm and largest eigenvalue are the same."""
+    rows = jacobian.reshape(-1, jacobian.shape[-1])
+    return (rows @ rows.T if len(rows) <= rows.shape[1] else rows.T @ rows) / len(jacobian)
+
+
 def sharpness_summary(
     f: Model,
     params: PyTree,
@@ -140,8 +148,7 @@ def sharpness_summary(
     if loss is not None:
         roots = jax.vmap(lambda x, y: _root_of_output_hessian(f, loss, params, x, y))(inputs, targets)
         jacobian = jnp.einsum("nij,njp->nip", roots, jacobian.reshape(n, -1, p))
-    rows = jacobian.reshape(-1, p)
-    gram = (rows @ rows.T if len(rows) <= p else rows.T @ rows) / n
+    gram = smaller_gram(jacobian.reshape(n, -1, p))
     spectrum = jnp.maximum(jnp.linalg.eigvalsh(gram)[::-1], 0)
     return SharpnessSummary(jnp.trace(gram), jnp.linalg.norm(gram), spectrum[0], spectrum)
 
@@ -231,24 +238,8 @@ def lanczos_ritz_values(
         >>> lanczos_ritz_values(lambda v: jnp.array([1.0, 3.0]) * v, jnp.ones(2), 5).round(4).tolist()
         [1.0, 3.0]
     """
-    steps = min(num_iterations, start.size)
-    floor = jnp.finfo(start.dtype).eps * 10
-
-    def step(carry, i):
-        basis, vector, scale = carry
-        basis = basis.at[i].set(vector)
-        image = product(vector)
-        diagonal = vector @ image
-        rest = image
-        for _ in range(2):  # twice is enough (Kahan, Parlett)
-            rest = rest - basis.T @ (basis @ rest)
-        length = jnp.linalg.norm(rest)
-        scale = jnp.maximum(scale, jnp.linalg.norm(image))
-        alive = length > floor * scale
-        vector = jnp.where(alive, rest / jnp.where(alive, length, 1), 0)
-        return (basis, vector, scale), (diagonal, jnp.where(alive, length, 0))
-
-    basis = jnp.zeros((steps, start.size), start.dtype)
-    first = (basis, start / jnp.linalg.norm(start), jnp.zeros((), start.dtype))
-    _, (diagonal, off) = jax.lax.scan(step, first, jnp.arange(steps))
-    return jnp.linalg.eigvalsh(jnp.diag(diagonal) + jnp.diag(off[:-1], 1) + jnp.diag(off[:-1], -1))
+    form = tridiagonalise(product, start, min(num_iterations, start.size))
+    off = form.off_diagonal
+    within = jnp.concatenate([jnp.ones(1, off.dtype), jnp.cumprod((off > 0).astype(off.dtype))])  # first subspace
+    off = off * within[1:]
+    return jnp.linalg.eigvalsh(jnp.diag(form.diagonal * within) + jnp.diag(off, 1) + jnp.diag(off, -1))

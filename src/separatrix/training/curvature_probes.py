@@ -51,6 +51,24 @@ def _loss_of(tr: Transition) -> ProcessLoss:
     return ProcessLoss(tr.process, tr.after)
 
 
+class _Sharpness(eqx.Module):
+    tolerance: float = eqx.field(static=True)
+    max_matvecs: int = eqx.field(static=True)
+    chunk_size: int | None = eqx.field(static=True)
+
+    def __call__(self, tr: Transition, key: Key[Array, ""]):
+        found = sharpness(
+            _loss_of(tr),
+            _params(tr),
+            tr.x,
+            tolerance=self.tolerance,
+            max_matvecs=self.max_matvecs,
+            chunk_size=self.chunk_size,
+            key=key,
+        )
+        return {"sharpness": found.value, "sharpness_residual": found.residual}
+
+
 def sharpness_probe(
     every: Cadence = 1, *, tolerance: float = 1e-3, max_matvecs: int = 100, chunk_size: int | None = None
 ) -> Probe:
@@ -65,24 +83,34 @@ def sharpness_probe(
     Returns:
         A probe recording `sharpness` and `sharpness_residual`, within which an eigenvalue lies.
     """
-
-    def measure(tr: Transition, key: Key[Array, ""]):
-        found = sharpness(
-            _loss_of(tr),
-            _params(tr),
-            tr.x,
-            tolerance=tolerance,
-            max_matvecs=max_matvecs,
-            chunk_size=chunk_size,
-            key=key,
-        )
-        return {"sharpness": found.value, "sharpness_residual": found.residual}
-
     attrs = {
         "sharpness": {"units": "1", "long_name": "largest eigenvalue of the Hessian"},
         "sharpness_residual": {"units": "1", "long_name": "residual of the largest eigenvalue"},
     }
-    return Probe(measure, every=every, name="sharpness", attrs=attrs)
+    return Probe(_Sharpness(tolerance, max_matvecs, chunk_size), every=every, name="sharpness", attrs=attrs)
+
+
+class _Preconditioned(eqx.Module):
+    b1: float = eqx.field(static=True)
+    b2: float = eqx.field(static=True)
+    eps: float = eqx.field(static=True)
+    tolerance: float = eqx.field(static=True)
+    max_matvecs: int = eqx.field(static=True)
+    chunk_size: int | None = eqx.field(static=True)
+
+    def __call__(self, tr: Transition, key: Key[Array, ""]):
+        state: Any = tr.after
+        found = preconditioned_sharpness(
+            _loss_of(tr),
+            _params(tr),
+            tr.x,
+            adam_preconditioner(state.opt_state, b1=self.b1, b2=self.b2, eps=self.eps),
+            tolerance=self.tolerance,
+            max_matvecs=self.max_matvecs,
+            chunk_size=self.chunk_size,
+            key=key,
+        )
+        return {"preconditioned_sharpness": found.value, "preconditioned_sharpness_residual": found.residual}
 
 
 def preconditioned_sharpness_probe(
@@ -112,26 +140,34 @@ def preconditioned_sharpness_probe(
     References:
         Cohen et al. (2022), arXiv:2207.14484.
     """
-
-    def measure(tr: Transition, key: Key[Array, ""]):
-        state: Any = tr.after
-        found = preconditioned_sharpness(
-            _loss_of(tr),
-            _params(tr),
-            tr.x,
-            adam_preconditioner(state.opt_state, b1=b1, b2=b2, eps=eps),
-            tolerance=tolerance,
-            max_matvecs=max_matvecs,
-            chunk_size=chunk_size,
-            key=key,
-        )
-        return {"preconditioned_sharpness": found.value, "preconditioned_sharpness_residual": found.residual}
-
     attrs = {
         "preconditioned_sharpness": {"units": "1", "long_name": "largest eigenvalue of the preconditioned Hessian"},
         "preconditioned_sharpness_residual": {"units": "1", "long_name": "residual of the largest eigenvalue"},
     }
-    return Probe(measure, every=every, name="preconditioned_sharpness", attrs=attrs)
+    return Probe(
+        _Preconditioned(b1, b2, eps, tolerance, max_matvecs, chunk_size),
+        every=every,
+        name="preconditioned_sharpness",
+        attrs=attrs,
+    )
+
+
+class _Trace(eqx.Module):
+    num_matvecs: int = eqx.field(static=True)
+    chunk_size: int | None = eqx.field(static=True)
+    estimator: Callable[..., Estimate] = eqx.field(static=True)
+
+    def __call__(self, tr: Transition, key: Key[Array, ""]):
+        found = hessian_trace(
+            _loss_of(tr),
+            _params(tr),
+            tr.x,
+            key,
+            num_matvecs=self.num_matvecs,
+            chunk_size=self.chunk_size,
+            estimator=self.estimator,
+        )
+        return {"hessian_trace": found.value, "hessian_trace_error": found.standard_error}
 
 
 def hessian_trace_probe(
@@ -152,24 +188,21 @@ def hessian_trace_probe(
     Returns:
         A probe recording `hessian_trace` and `hessian_trace_error`, its standard error.
     """
-
-    def measure(tr: Transition, key: Key[Array, ""]):
-        found = hessian_trace(
-            _loss_of(tr),
-            _params(tr),
-            tr.x,
-            key,
-            num_matvecs=num_matvecs,
-            chunk_size=chunk_size,
-            estimator=estimator,
-        )
-        return {"hessian_trace": found.value, "hessian_trace_error": found.standard_error}
-
     attrs = {
         "hessian_trace": {"units": "1", "long_name": "trace of the Hessian"},
         "hessian_trace_error": {"units": "1", "long_name": "standard error of the trace"},
     }
-    return Probe(measure, every=every, name="hessian_trace", attrs=attrs)
+    return Probe(_Trace(num_matvecs, chunk_size, estimator), every=every, name="hessian_trace", attrs=attrs)
+
+
+class _Norm(eqx.Module):
+    num_matvecs: int = eqx.field(static=True)
+    chunk_size: int | None = eqx.field(static=True)
+
+    def __call__(self, tr: Transition, key: Key[Array, ""]):
+        operator = hessian_operator(_loss_of(tr), _params(tr), tr.x, chunk_size=self.chunk_size)
+        found = norm_of(operator, key, self.num_matvecs)
+        return {"hessian_norm": found.value, "hessian_norm_error": found.standard_error}
 
 
 def hessian_norm_probe(every: Cadence = 1, *, num_matvecs: int = 10, chunk_size: int | None = None) -> Probe:
@@ -183,17 +216,25 @@ def hessian_norm_probe(every: Cadence = 1, *, num_matvecs: int = 10, chunk_size:
     Returns:
         A probe recording `hessian_norm` and `hessian_norm_error`, its standard error.
     """
-
-    def measure(tr: Transition, key: Key[Array, ""]):
-        operator = hessian_operator(_loss_of(tr), _params(tr), tr.x, chunk_size=chunk_size)
-        found = norm_of(operator, key, num_matvecs)
-        return {"hessian_norm": found.value, "hessian_norm_error": found.standard_error}
-
     attrs = {
         "hessian_norm": {"units": "1", "long_name": "Frobenius norm of the Hessian"},
         "hessian_norm_error": {"units": "1", "long_name": "standard error of the norm"},
     }
-    return Probe(measure, every=every, name="hessian_norm", attrs=attrs)
+    return Probe(_Norm(num_matvecs, chunk_size), every=every, name="hessian_norm", attrs=attrs)
+
+
+class _Density(eqx.Module):
+    num_probes: int = eqx.field(static=True)
+    num_steps: int = eqx.field(static=True)
+    num_points: int = eqx.field(static=True)
+    chunk_size: int | None = eqx.field(static=True)
+
+    def __call__(self, tr: Transition, key: Key[Array, ""]):
+        operator = hessian_operator(_loss_of(tr), _params(tr), tr.x, chunk_size=self.chunk_size)
+        found = spectral_density(
+            operator, key, num_probes=self.num_probes, num_steps=self.num_steps, num_points=self.num_points
+        )
+        return {"spectral_density": found.density, "spectral_grid": found.grid}
 
 
 def spectral_density_probe(
@@ -217,14 +258,8 @@ def spectral_density_probe(
         A probe recording `spectral_density` and `spectral_grid`, the eigenvalues it stands at, with the axis
         `eigenvalue`.
     """
-
-    def measure(tr: Transition, key: Key[Array, ""]):
-        operator = hessian_operator(_loss_of(tr), _params(tr), tr.x, chunk_size=chunk_size)
-        found = spectral_density(operator, key, num_probes=num_probes, num_steps=num_steps, num_points=num_points)
-        return {"spectral_density": found.density, "spectral_grid": found.grid}
-
     return Probe(
-        measure,
+        _Density(num_probes, num_steps, num_points, chunk_size),
         every=every,
         name="spectral_density",
         dims={"spectral_density": ("eigenvalue",), "spectral_grid": ("eigenvalue",)},
@@ -233,6 +268,17 @@ def spectral_density_probe(
             "spectral_grid": {"units": "1", "long_name": "eigenvalues of the Hessian"},
         },
     )
+
+
+class _ScaledTrace(eqx.Module):
+    chunk_size: int | None = eqx.field(static=True)
+
+    def __call__(self, tr: Transition, key: Key[Array, ""]):
+        del key
+        loss, params = _loss_of(tr), _params(tr)
+        squares = per_example_gradients(loss, params, tr.x, chunk_size=self.chunk_size, flat=True, reduce=_square)
+        scale = 2 * jnp.mean(per_example_losses(loss, params, tr.x, chunk_size=self.chunk_size))
+        return {"loss_scaled_trace": jnp.where(scale > 0, jnp.mean(squares) / scale, jnp.nan)}
 
 
 def loss_scaled_trace_probe(every: Cadence = 1, *, chunk_size: int | None = None) -> Probe:
@@ -252,16 +298,8 @@ def loss_scaled_trace_probe(every: Cadence = 1, *, chunk_size: int | None = None
     References:
         Wu, Su (2023), ICML, arXiv:2305.17490.
     """
-
-    def measure(tr: Transition, key: Key[Array, ""]):
-        del key
-        loss, params = _loss_of(tr), _params(tr)
-        squares = per_example_gradients(loss, params, tr.x, chunk_size=chunk_size, flat=True, reduce=_square)
-        scale = 2 * jnp.mean(per_example_losses(loss, params, tr.x, chunk_size=chunk_size))
-        return {"loss_scaled_trace": jnp.where(scale > 0, jnp.mean(squares) / scale, jnp.nan)}
-
     attrs = {"loss_scaled_trace": {"units": "1", "long_name": "trace of the empirical Fisher matrix / (2 loss)"}}
-    return Probe(measure, every=every, name="loss_scaled_trace", attrs=attrs)
+    return Probe(_ScaledTrace(chunk_size), every=every, name="loss_scaled_trace", attrs=attrs)
 
 
 def _square(gradient: Float[Array, " dim"]) -> Float[Array, ""]:

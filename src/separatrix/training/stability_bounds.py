@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
+from separatrix.numerics.gauss_newton import smaller_gram
 from separatrix.training.sgd_stability import check_jacobian, mean_sandwich, project, sampling_noise
 
 __all__ = [
@@ -23,13 +24,6 @@ __all__ = [
 ]
 
 Jacobian = Float[Array, "n *k p"]
-
-
-def _gram(jacobian: Float[Array, "n k p"]) -> Float[Array, "m m"]:
-    """The smaller of H and its kernel; both have the same trace, Frobenius norm and largest eigenvalue."""
-    n, _, p = jacobian.shape
-    rows = jacobian.reshape(-1, p)
-    return (rows @ rows.T if len(rows) <= p else rows.T @ rows) / n
 
 
 def gd_threshold(jacobian: Jacobian, batch_size: int | None = None, replace: bool = False) -> Float[Array, ""]:
@@ -51,7 +45,7 @@ def gd_threshold(jacobian: Jacobian, batch_size: int | None = None, replace: boo
         1.0
     """
     del batch_size, replace
-    return 2 / jnp.linalg.eigvalsh(_gram(check_jacobian(jacobian)))[-1]
+    return 2 / jnp.linalg.eigvalsh(smaller_gram(check_jacobian(jacobian)))[-1]
 
 
 def rayleigh_threshold(jacobian: Jacobian, batch_size: int, replace: bool = False) -> Float[Array, ""]:
@@ -81,7 +75,7 @@ def rayleigh_threshold(jacobian: Jacobian, batch_size: int, replace: bool = Fals
     """
     jacobian = check_jacobian(jacobian)
     noise = sampling_noise(len(jacobian), batch_size, replace)
-    gram = _gram(jacobian)
+    gram = smaller_gram(jacobian)
     own = jnp.einsum("iap,ibp->iab", jacobian, jacobian)
     fourth = jnp.mean(jnp.sum(own**2, axis=(1, 2)))
     return 2 * jnp.trace(gram) / ((1 - noise) * jnp.sum(gram**2) + noise * fourth)
@@ -212,7 +206,7 @@ def noise_alignment(jacobian: Jacobian, residuals: Float[Array, "n *k"]) -> Floa
     gradients = jnp.einsum("ikp,ik->ip", blocks, residuals.reshape(blocks.shape[:2]))
     centred = gradients - jnp.mean(gradients, axis=0)
     along = jnp.sum((centred @ rows.T) ** 2) / n**2  # Tr(H Sigma)
-    return along / (jnp.sum(residuals**2) / n * jnp.sum(_gram(blocks) ** 2))
+    return along / (jnp.sum(residuals**2) / n * jnp.sum(smaller_gram(blocks) ** 2))
 
 
 def loss_stability_threshold(
@@ -244,4 +238,4 @@ def loss_stability_threshold(
     """
     jacobian = check_jacobian(jacobian)
     noise = sampling_noise(len(jacobian), batch_size, replace)
-    return 1 / (jnp.sqrt(noise * jnp.asarray(alignment)) * jnp.linalg.norm(_gram(jacobian)))
+    return 1 / (jnp.sqrt(noise * jnp.asarray(alignment)) * jnp.linalg.norm(smaller_gram(jacobian)))

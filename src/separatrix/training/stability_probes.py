@@ -149,8 +149,8 @@ class _NoiseTrace(eqx.Module):
         f = _model(tr)
 
         def one(example):
-            x, y = example
-            own = lambda params: process.loss(f(params, x)[None], jax.tree.map(lambda a: a[None], y))[0]  # noqa: E731
+            targets = jax.tree.map(lambda a: a[None], example.targets)
+            own = lambda params: process.loss(f(params, example.inputs)[None], targets)[0]  # noqa: E731
             value, gradient = jax.value_and_grad(own)(tr.after.params)
             return value, optax.tree.norm(gradient, squared=True), gradient
 
@@ -183,6 +183,12 @@ def noise_trace(data: Any = None, *, chunk: int | None = None, every: Cadence = 
     return Probe(_NoiseTrace(data, chunk), every=every, name="noise_trace", attrs=attrs)
 
 
+def _measure_path_norms(tr: Transition, key):
+    del key
+    params = tr.after.params
+    return {"path_norm": path_norm(params), "balance": balance_score(params)}
+
+
 def path_norms(every: Cadence = 1) -> Probe:
     """Path norm and balance score of a network that knows them (`HasPathNorm`).
 
@@ -192,14 +198,8 @@ def path_norms(every: Cadence = 1) -> Probe:
     Returns:
         A probe recording `path_norm` and `balance`.
     """
-
-    def measure(tr: Transition, key):
-        del key
-        params = tr.after.params
-        return {"path_norm": path_norm(params), "balance": balance_score(params)}
-
     attrs = {
         "path_norm": {"units": "1", "long_name": "path norm"},
         "balance": {"units": "1", "long_name": "balance score"},
     }
-    return Probe(measure, every=every, name="path_norms", attrs=attrs)
+    return Probe(_measure_path_norms, every=every, name="path_norms", attrs=attrs)
