@@ -2,10 +2,15 @@
 
 from .batch_norm import BatchNorm, BatchStatistics
 from .committee import CommitteeQuadratic, committee_weights
+from .convolution import Convolution, convolve
+from .dendritic_plrnn import ClippedDendPLRNN, DendPLRNN
 from .diagonal_linear import DiagonalLinear, unbalanced_diagonal
+from .heads import HIDDEN_LOGIT, MaskedHead, MultiHead, SharedHead, expanding_head, mask_logits
 from .lazy_scale import LazyModel, LazyScale, trained_leaves
 from .mlp import MLP, PairMLP, Scaled, lazy_learning_rate, scaled
+from .neural_ode import NeuralODEStep, runge_kutta
 from .norm_equivalence import HasPathNorm, balance_score, path_norm
+from .observation_models import AffineObservation, IdentityObservation
 from .parametrisation import (
     LayerScale,
     ParametrisedMLP,
@@ -16,6 +21,7 @@ from .parametrisation import (
     standard_parametrisation,
 )
 from .plain_transformer import Auxiliary, PlainAttention, PlainTransformer
+from .plrnn import PLRNN, MeanCentredPLRNN
 from .quadratic_mlp import (
     BatchNormMLP,
     PreactivationDropout,
@@ -24,21 +30,39 @@ from .quadratic_mlp import (
     batch_norm_forward,
     modular_addition_teacher,
 )
+from .recurrent_steps import GRUStep, LSTMStep
+from .reservoir import EchoState, fit_echo_state
+from .shallow_plrnn import ClippedShallowPLRNN, ShallowPLRNN
 from .transformer import OneLayerTransformer, SelfAttention
 from .two_layer_relu import TwoLayerReLU
 
 __all__ = [
+    "HIDDEN_LOGIT",
     "MLP",
+    "PLRNN",
+    "AffineObservation",
     "Auxiliary",
     "BatchNorm",
     "BatchNormMLP",
     "BatchStatistics",
+    "ClippedDendPLRNN",
+    "ClippedShallowPLRNN",
     "CommitteeQuadratic",
+    "Convolution",
+    "DendPLRNN",
     "DiagonalLinear",
+    "EchoState",
+    "GRUStep",
     "HasPathNorm",
+    "IdentityObservation",
+    "LSTMStep",
     "LayerScale",
     "LazyModel",
     "LazyScale",
+    "MaskedHead",
+    "MeanCentredPLRNN",
+    "MultiHead",
+    "NeuralODEStep",
     "OneLayerTransformer",
     "PairMLP",
     "ParametrisedMLP",
@@ -48,17 +72,24 @@ __all__ = [
     "QuadraticMLP",
     "Scaled",
     "SelfAttention",
+    "ShallowPLRNN",
+    "SharedHead",
     "TwoLayerReLU",
     "balance_score",
     "batch_norm_evaluate",
     "batch_norm_forward",
     "committee_weights",
+    "convolve",
+    "expanding_head",
+    "fit_echo_state",
     "lazy_learning_rate",
+    "mask_logits",
     "mean_field_parametrisation",
     "modular_addition_teacher",
     "mup_parametrisation",
     "ntk_parametrisation",
     "path_norm",
+    "runge_kutta",
     "scale_by_layer",
     "scaled",
     "standard_parametrisation",

@@ -21,7 +21,7 @@ def explain(study: Study) -> str:
     fill = lambda text, indent="": textwrap.fill(  # noqa: E731
         " ".join(text.split()), 100, initial_indent=indent, subsequent_indent=indent
     )
-    lines = [f"{study.slug} — {study.title} ({study.paper})", "", fill(study.question), "", fill(study.method), ""]
+    lines = [fill(f"{study.slug} — {study.title} ({study.paper})"), "", fill(study.question), "", fill(study.method), ""]
     lines.append("Arms")
     for name, arm in study.arms.items():
         doc = (inspect.getdoc(arm) or "").strip().split("\n\n")[0]
