@@ -11,7 +11,20 @@ import jax.random as jr
 import numpy as np
 import optax
 
-from separatrix import AbstractProcess, FullBatch, MiniBatches, Probe, at_step, between, info_probe, replace, wrap_step
+from separatrix import (
+    AbstractProcess,
+    FullBatch,
+    MiniBatches,
+    Probe,
+    at_step,
+    between,
+    info_probe,
+    replace,
+    wrap_step,
+)
+from separatrix.continual import Learner, Reservoir, experience_replay
+from separatrix.data.task_sets import gaussian_tasks
+from separatrix.data.task_streams import TaskStream
 from separatrix.data.teachers import single_index_data
 from separatrix.dynamics import Reconstruction, decaying_radam, windows_of
 from separatrix.models.batch_norm import BatchStatistics
@@ -155,6 +168,22 @@ def linearised(dtype) -> LinearisedSGD:
     return LinearisedSGD(jacobian, jnp.asarray(0.2, dtype), batch_size=2, num_particles=5)
 
 
+def small_tasks(dtype, batch_size: int = 4) -> TaskStream:
+    tasks = gaussian_tasks(jr.key(9), 2, num_classes=3, dim=5, num_train=16, num_test=8)
+    cast = lambda a: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.inexact) else a  # noqa: E731
+    return TaskStream(jax.tree.map(cast, tasks), 2, batch_size)
+
+
+def continual(dtype):
+    plain = Learner(
+        _SmallNetwork(dtype), optax.losses.softmax_cross_entropy_with_integer_labels, _SGD, small_tasks(dtype)
+    )
+    return experience_replay(Reservoir(8))(plain)
+
+
+_SGD = optax.sgd(1e-2)
+
+
 def quartic(w):
     return jnp.sum(w["a"] ** 4) / 4 + jnp.sum(w["b"] ** 2) / 2
 
@@ -224,6 +253,7 @@ PROCESSES = {
     "tangent": ProcessCase(lambda t: Tangent(lorenz(t), k=2), True, ("inner", lambda t: lorenz63(rho=20.0, dtype=t))),
     "heavy ball": ProcessCase(heavy_ball, True, ("rate", _scalar(0.1))),
     "reconstruction": ProcessCase(reconstruction, True, ("alpha", _scalar(0.8))),
+    "continual": ProcessCase(continual, True, ("stream", lambda t: small_tasks(t, 3))),
     "noisy": ProcessCase(lambda t: Noisy(jnp.asarray(0.1, t)), True, ("drift", _scalar(0.3))),
     "linearised SGD": ProcessCase(linearised, True, ("rate", _scalar(0.4))),
     "supervised": ProcessCase(

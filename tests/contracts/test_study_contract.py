@@ -2,42 +2,33 @@
 
 import dataclasses
 import inspect
+import os
 
 import jax
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from separatrix import cli
 from separatrix.study.explain import explain
 from separatrix.study.store import open_run
 from separatrix.study.study import all_studies, find_study
+from separatrix.study.verdicts import latest_run
 
 STUDIES = all_studies()
 
 
-class Silent:
-    """A reporter that shows nothing."""
-
-    def start_cell(self, cell, index, total):
-        pass
-
-    def advance(self, label, step, steps, latest):
-        pass
-
-    def message(self, text):
-        raise AssertionError(text)
-
-
 @pytest.fixture(scope="module", params=STUDIES)
 def finished(request, tmp_path_factory):
-    """A study and the results of its quick preset."""
-    from separatrix.study.execute import execute
-
+    """A study and the results of its quick preset, in the store of the environment if there is one."""
     study = STUDIES[request.param]
-    store = open_run(tmp_path_factory.mktemp("runs"), study.slug, "quick", create=True, preset="quick")
-    outcome = execute(study, study.presets["quick"], "quick", store, Silent(), lambda: False)
-    assert outcome.failed == []
-    return study, store.results()
+    folder = os.environ.get("SEPARATRIX_QUICK_RUNS") or str(tmp_path_factory.mktemp("runs"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEPARATRIX_CACHE", "")
+        assert cli.main(["run", study.slug, "--preset", "quick", "--store", folder]) == 0
+    run = latest_run(folder, study.slug, "quick")
+    yield study, open_run(folder, study.slug, run.settings_hash).results()
+    jax.clear_caches()  # a process can hold only so many compiled programs
 
 
 def test_every_arm_has_results_for_every_seed(finished):

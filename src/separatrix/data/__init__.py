@@ -1,27 +1,56 @@
 """Data sets, each a `Split` drawn from a key."""
 
+from .cifar import cifar10
 from .corruption import clean_floor, corrupt_labels
-from .images import digits, fashion_mnist
+from .image_folders import cifar100, image_folder
+from .images import digits, fashion_mnist, mnist
 from .modular import modular_arithmetic
 from .parity import sparse_parity
 from .regression import RegressionSplit, relu_teacher, sparse_regression
 from .split import Split, random_split
+from .task_sets import (
+    class_incremental,
+    domain_incremental,
+    gaussian_tasks,
+    permuted,
+    rotate_images,
+    rotated,
+    task_incremental,
+)
+from .task_streams import Examples, OneTask, TaskBatch, TaskSet, TaskStream, stack_tasks
 from .teachers import TeacherSplit, hermite, multi_index_data, single_index_data
 
 __all__ = [
+    "Examples",
+    "OneTask",
     "RegressionSplit",
     "Split",
+    "TaskBatch",
+    "TaskSet",
+    "TaskStream",
     "TeacherSplit",
+    "cifar10",
+    "cifar100",
+    "class_incremental",
     "clean_floor",
     "corrupt_labels",
     "digits",
+    "domain_incremental",
     "fashion_mnist",
+    "gaussian_tasks",
     "hermite",
+    "image_folder",
+    "mnist",
     "modular_arithmetic",
     "multi_index_data",
+    "permuted",
     "random_split",
     "relu_teacher",
+    "rotate_images",
+    "rotated",
     "single_index_data",
     "sparse_parity",
     "sparse_regression",
+    "stack_tasks",
+    "task_incremental",
 ]

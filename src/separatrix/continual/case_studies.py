@@ -1,0 +1,431 @@
+"""Five small lifetimes of different kinds, each with a full lifelong report, in seconds.
+
+Digits to classify, digits to rate (regression), a pole to balance under changing gravity and length, a contextual
+bandit whose arms drift, and the dynamics of pendulums to model. They show that the metrics need nothing but a log, and
+are small models for lifetimes of your own.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Key
+
+from separatrix._core.intervention import Intervention
+from separatrix.continual.batch_lifetimes import expert_curves, lifetime_logs, supervised_lifetimes
+from separatrix.continual.buffers import Balanced, Reservoir, by_task
+from separatrix.continual.curriculum import Block, InterleavedEvalCurriculum, Step, TaskVariant, run_lifetime
+from separatrix.continual.evaluation import correct
+from separatrix.continual.learner import Learner
+from separatrix.continual.lifelong_report import LifelongReport, lifelong_metrics
+from separatrix.continual.replay import experience_replay
+from separatrix.data.images import digits
+from separatrix.data.task_sets import rotated
+from separatrix.data.task_streams import TaskSet, TaskStream, stack_tasks
+from separatrix.models.mlp import MLP
+
+__all__ = [
+    "CASE_STUDIES",
+    "CartPole",
+    "DriftingBandit",
+    "LinearActorCritic",
+    "LinearBanditAgent",
+    "bandit_lifetime",
+    "cartpole_lifetime",
+    "digit_classification_lifetime",
+    "digit_regression_lifetime",
+    "pendulum_model_lifetime",
+    "pendulum_transitions",
+]
+
+
+VISITS = 3  # of each task: performance recovery needs two recoveries
+
+
+def _squared(outputs: Array, targets: Array) -> Array:
+    return jnp.mean((outputs - targets) ** 2, axis=-1)
+
+
+def _minus_error(outputs: Array, targets: Array) -> Array:
+    return -_squared(outputs, targets)
+
+
+def _supervised(key, tasks: TaskSet, sizes, loss, score, steps: int, method: Intervention | None, label: str):
+    order = (*range(tasks.num_tasks),) * VISITS
+    learner = Learner(
+        model=lambda k: MLP(k, sizes, use_bias=True),
+        loss=loss,
+        optimiser=optax.chain(optax.clip_by_global_norm(5.0), optax.sgd(0.03, momentum=0.9)),
+        stream=TaskStream(tasks, steps, batch_size=32, order=order),
+    )
+    method = experience_replay(Balanced(40 * tasks.num_tasks, tasks.num_tasks, by_task)) if method is None else method
+    keys = key[None]
+    lifetimes = supervised_lifetimes(method(learner), keys, score=score, label=label)  # pyright: ignore[reportArgumentType]
+    experts = expert_curves(learner, keys, VISITS * steps, score=score, label=f"{label} experts")
+    log = lifetime_logs(lifetimes, learner.stream)[0]
+    curves = {f"task{t}": [experts.isel(expert=t, seed=0).values] for t in range(tasks.num_tasks)}
+    return lifelong_metrics(log, curves)
+
+
+def digit_classification_lifetime(
+    key: Key[Array, ""], *, steps: int = 60, method: Intervention | None = None, label: str = "run"
+) -> LifelongReport:
+    """Classify digits rotated by 0, 60 and 120 degrees, each learnt three times.
+
+    Args:
+        key: drives weights and batches.
+        steps: updates of a learning block.
+        method: a continual method; experience replay when None.
+        label: of the run, for its monitor.
+
+    Returns:
+        The report of one lifetime; performance is accuracy.
+    """
+    tasks = rotated(digits(jr.key(0), 1257), (0.0, 60.0, 120.0))
+    loss = optax.losses.softmax_cross_entropy_with_integer_labels
+    return _supervised(key, tasks, (64, 100, 100, 10), loss, correct, steps, method, label)
+
+
+def digit_regression_lifetime(
+    key: Key[Array, ""], *, steps: int = 60, method: Intervention | None = None, label: str = "run"
+) -> LifelongReport:
+    """Rate digits, as numbers from 0 to 1, under three rotations, each learnt three times.
+
+    Args:
+        key: drives weights and batches.
+        steps: updates of a learning block.
+        method: a continual method; experience replay when None.
+        label: of the run, for its monitor.
+
+    Returns:
+        The report of one lifetime; performance is minus the squared error.
+    """
+    turned = rotated(digits(jr.key(0), 1257), (0.0, 60.0, 120.0))
+    pairs = [
+        [(np.asarray(x[t]), np.asarray(y[t], np.float32)[:, None] / 9) for t in range(turned.num_tasks)]
+        for x, y in ((turned.train_inputs, turned.train_targets), (turned.test_inputs, turned.test_targets))
+    ]
+    tasks = stack_tasks(pairs[0], pairs[1], num_classes=0)
+    buffer = Reservoir(40 * tasks.num_tasks)
+    method = experience_replay(buffer) if method is None else method
+    return _supervised(key, tasks, (64, 100, 100, 1), _squared, _minus_error, steps, method, label)
+
+
+def pendulum_transitions(
+    key: Key[Array, ""], count: int, *, gravity: float = 10.0, length: float = 1.0, dt: float = 0.05
+) -> tuple[Float[Array, "count 4"], Float[Array, "count 2"]]:
+    """Draw transitions of a torque-driven pendulum from uniformly distributed states and torques.
+
+    The pendulum of unit mass obeys `angle'' = 3 g / (2 l) sin(angle) + 3 torque / l^2` with the angle from upright,
+    stepped semi-implicitly.
+
+    Args:
+        key: drives states and torques.
+        count: number of transitions.
+        gravity: g.
+        length: l.
+        dt: length of the step, s.
+
+    Returns:
+        Inputs `(cos angle, sin angle, velocity / 8, torque / 2)` and targets
+        `(velocity after dt / 8, acceleration / 8)`.
+    """
+    angle = jr.uniform(jr.fold_in(key, 0), (count,), minval=-jnp.pi, maxval=jnp.pi)
+    velocity = jr.uniform(jr.fold_in(key, 1), (count,), minval=-8.0, maxval=8.0)
+    torque = jr.uniform(jr.fold_in(key, 2), (count,), minval=-2.0, maxval=2.0)
+    acceleration = 1.5 * gravity / length * jnp.sin(angle) + 3.0 * torque / length**2
+    after = velocity + dt * acceleration
+    inputs = jnp.stack([jnp.cos(angle), jnp.sin(angle), velocity / 8, torque / 2], axis=-1)
+    return inputs, jnp.stack([after / 8, acceleration / 8], axis=-1)
+
+
+def pendulum_model_lifetime(
+    key: Key[Array, ""], *, steps: int = 60, method: Intervention | None = None, label: str = "run"
+) -> LifelongReport:
+    """Learn the dynamics of pendulums of three lengths, each three times.
+
+    Args:
+        key: drives weights and batches.
+        steps: updates of a learning block.
+        method: a continual method; experience replay when None.
+        label: of the run, for its monitor.
+
+    Returns:
+        The report of one lifetime; performance is minus the squared error of the predicted change.
+    """
+    draw = lambda i, n, length: pendulum_transitions(jr.key(i), n, length=length)  # noqa: E731
+    lengths = (1.0, 0.5, 1.5)
+    train = [draw(i, 1_000, length) for i, length in enumerate(lengths)]
+    tasks = stack_tasks(train, [draw(10 + i, 300, length) for i, length in enumerate(lengths)], num_classes=0)
+    method = experience_replay(Reservoir(40 * tasks.num_tasks)) if method is None else method
+    return _supervised(key, tasks, (4, 64, 64, 2), _squared, _minus_error, steps, method, label)
+
+
+class CartPole:
+    """A pole on a cart, pushed left or right; a reward of 1 for each step that it stays up.
+
+    State `(position, velocity, angle, angular velocity)`; the equations of Barto, Sutton and Anderson with explicit
+    Euler steps of 20 ms. Terminal beyond 2.4 m or 12 degrees, truncated after `limit` steps.
+
+    Args:
+        gravity: m/s^2.
+        length: of the pole, m; its centre of mass is half way.
+        limit: most steps of an episode.
+
+    References:
+        Barto, Sutton, Anderson (1983), IEEE Trans. Syst. Man Cybern. 13(5), 834-846.
+    """
+
+    def __init__(self, gravity: float = 9.8, length: float = 1.0, limit: int = 200):
+        self.gravity, self.length, self.limit = gravity, length, limit
+
+    def reset(self, seed: int | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin an episode near rest."""
+        self.state = np.random.default_rng(seed).uniform(-0.05, 0.05, 4)
+        self.steps = 0
+        return self.state.copy(), {}
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Push with 10 N to the left (0) or to the right (1)."""
+        cart, pole, half = 1.0, 0.1, self.length / 2
+        _, speed, angle, turning = self.state
+        force = 10.0 if action else -10.0
+        sin, cos = np.sin(angle), np.cos(angle)
+        pushed = (force + pole * half * turning**2 * sin) / (cart + pole)
+        spin = (self.gravity * sin - cos * pushed) / (half * (4 / 3 - pole * cos**2 / (cart + pole)))
+        thrust = pushed - pole * half * spin * cos / (cart + pole)
+        self.state = self.state + 0.02 * np.array([speed, thrust, turning, spin])
+        self.steps += 1
+        fallen = bool(abs(self.state[0]) > 2.4 or abs(self.state[2]) > np.deg2rad(12))
+        return self.state.copy(), 1.0, fallen, self.steps >= self.limit, {}
+
+
+class LinearActorCritic:
+    """Actor and critic on fixed random features, learning after each episode from its returns.
+
+    Args:
+        rng: drives features and actions.
+        dim: of the observation.
+        actions: their number.
+        scale: of each entry of an observation.
+        features: number of random features; 0 takes the observation itself and a constant.
+        actor_rate: learning rate of the policy.
+        critic_rate: learning rate of the value.
+        discount: of rewards.
+    """
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        dim: int = 4,
+        actions: int = 2,
+        *,
+        scale: Sequence[float] = (2.4, 3.0, 0.2, 3.0),
+        features: int = 0,
+        actor_rate: float = 0.1,
+        critic_rate: float = 0.1,
+        discount: float = 0.98,
+    ):
+        self.rng, self.scale, self.discount = rng, np.asarray(scale), discount
+        self.actor_rate, self.critic_rate = actor_rate, critic_rate
+        self.mixing = rng.normal(size=(dim, features)) if features else None
+        size = features if features else dim + 1
+        self.policy, self.value = np.zeros((size, actions)), np.zeros(size)
+        self.learning = True
+        self.episodes: dict[int, list[Step]] = {}
+
+    def block_start(self, is_learning_allowed: bool) -> None:
+        """Note whether this block is for learning; forget unfinished episodes."""
+        self.learning = is_learning_allowed
+        self.episodes = {}
+
+    def block_end(self, is_learning_allowed: bool) -> None:
+        """Do nothing."""
+
+    def task_start(self, label: str) -> None:
+        """Do nothing: the agent is not told the task."""
+
+    def task_end(self, label: str) -> None:
+        """Do nothing."""
+
+    def task_variant_start(self, label: str, variant: str) -> None:
+        """Do nothing."""
+
+    def task_variant_end(self, label: str, variant: str) -> None:
+        """Forget unfinished episodes."""
+        self.episodes = {}
+
+    def _features(self, observation: np.ndarray) -> np.ndarray:
+        x = observation / self.scale
+        return np.append(x, 1.0) if self.mixing is None else np.tanh(x @ self.mixing)
+
+    def _probabilities(self, x: np.ndarray) -> np.ndarray:
+        logits = x @ self.policy
+        weights = np.exp(logits - logits.max())
+        return weights / weights.sum()
+
+    def choose_actions(self, observations: Sequence[Any]) -> list[int | None]:
+        """Draw while learning, take the most probable action while evaluated."""
+        actions: list[int | None] = []
+        for observation in observations:
+            if observation is None:
+                actions.append(None)
+                continue
+            p = self._probabilities(self._features(observation))
+            actions.append(int(self.rng.random() > p[0]) if self.learning and len(p) == 2 else int(p.argmax()))
+        return actions
+
+    def receive_transitions(self, transitions: Sequence[Step | None]) -> None:
+        """Collect an episode and learn when it ends."""
+        if not self.learning:
+            return
+        for i, step in enumerate(transitions):
+            if step is None:
+                continue
+            self.episodes.setdefault(i, []).append(step)
+            if step.done:
+                self._learn(self.episodes.pop(i))
+
+    def _learn(self, episode: list[Step]) -> None:
+        x = np.stack([self._features(s.observation) for s in episode])
+        follow = 0.0 if episode[-1].terminated else float(self._features(episode[-1].next_observation) @ self.value)
+        returns = np.zeros(len(episode))
+        for i in range(len(episode) - 1, -1, -1):
+            follow = float(episode[i].reward or 0.0) + self.discount * follow
+            returns[i] = follow
+        advantage = returns - x @ self.value
+        self.value += self.critic_rate * (advantage @ x) / len(episode)
+        size = np.abs(advantage).max() + 1e-8
+        actions = np.array([s.action for s in episode])
+        slope = -np.stack([self._probabilities(row) for row in x])
+        slope[np.arange(len(actions)), actions] += 1.0
+        self.policy += self.actor_rate * x.T @ (slope * (advantage / size)[:, None])
+
+
+def _lifetime(make_agent: Callable[[np.random.Generator], Any], learning, evaluation, key) -> LifelongReport:
+    """One lifetime and one expert for each variant, all from one key."""
+    seed = lambda i: np.random.default_rng(int(jr.bits(jr.fold_in(key, i), dtype="uint32")))  # noqa: E731
+    curriculum = InterleavedEvalCurriculum(learning, evaluation)
+    log = run_lifetime(make_agent(seed(0)), curriculum, key)
+    experts = {}
+    for i, variants in enumerate(learning[: len(evaluation)]):
+        alone = run_lifetime(make_agent(seed(i + 1)), [Block(variants * VISITS)], jr.fold_in(key, 100 + i))
+        experts[variants[0].name] = [np.concatenate([r.values for r in alone.regimes()])]
+    return lifelong_metrics(log, experts)
+
+
+def cartpole_lifetime(key: Key[Array, ""], *, episodes: int = 60, evaluations: int = 10) -> LifelongReport:
+    """Balance three variants of the cart-pole, each learnt three times, with a linear actor-critic.
+
+    Args:
+        key: drives environments and agent.
+        episodes: of a learning block.
+        evaluations: episodes of a variant in an evaluation block.
+
+    Returns:
+        The report of one lifetime; performance is the length of an episode.
+    """
+    variants = {
+        "standard": {},
+        "heavy": {"gravity": 25.0, "length": 1.0},
+        "long": {"gravity": 9.8, "length": 3.0},
+    }
+    stay = lambda name, n: TaskVariant("cartpole", CartPole, variants[name], name, episodes=n)  # noqa: E731
+    learning = tuple((stay(name, episodes),) for name in list(variants) * VISITS)
+    return _lifetime(LinearActorCritic, learning, tuple(stay(name, evaluations) for name in variants), key)
+
+
+class DriftingBandit:
+    """A contextual bandit: an episode of `rounds` contexts, linear rewards whose weights drift between variants.
+
+    Args:
+        angle: by how much the arms' weights are turned, in degrees.
+        rounds: contexts of an episode.
+        arms: number of arms.
+        noise: standard deviation of the reward.
+    """
+
+    def __init__(self, angle: float = 0.0, rounds: int = 20, arms: int = 3, noise: float = 0.1):
+        turned = np.deg2rad(angle) + 2 * np.pi * np.arange(arms) / arms
+        self.weights, self.rounds, self.noise = np.stack([np.cos(turned), np.sin(turned)]), rounds, noise
+
+    def _context(self) -> np.ndarray:
+        direction = self.rng.uniform(0, 2 * np.pi)
+        return np.array([np.cos(direction), np.sin(direction)])
+
+    def reset(self, seed: int | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin an episode."""
+        self.rng, self.left = np.random.default_rng(seed), self.rounds
+        self.context = self._context()
+        return self.context, {}
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Pull an arm; the reward is the mean over rounds when summed over an episode."""
+        reward = self.context @ self.weights[:, action] + self.noise * self.rng.normal()
+        self.left -= 1
+        self.context = self._context()
+        return self.context, float(reward) / self.rounds, self.left == 0, False, {}
+
+
+class LinearBanditAgent(LinearActorCritic):
+    """Epsilon-greedy on one linear model for each arm, learning by stochastic gradient.
+
+    Args:
+        rng: drives exploration.
+        arms: their number.
+        rate: learning rate.
+        epsilon: share of random pulls while learning.
+    """
+
+    def __init__(self, rng: np.random.Generator, arms: int = 3, *, rate: float = 0.02, epsilon: float = 0.1):
+        super().__init__(rng, 2, arms, scale=(1.0, 1.0))
+        self.rate, self.epsilon, self.models = rate, epsilon, np.zeros((2, arms))
+
+    def choose_actions(self, observations: Sequence[Any]) -> list[int | None]:
+        """Take the best arm, or while learning sometimes a random one."""
+        actions: list[int | None] = []
+        for x in observations:
+            if x is None:
+                actions.append(None)
+            elif self.learning and self.rng.random() < self.epsilon:
+                actions.append(int(self.rng.integers(self.models.shape[1])))
+            else:
+                actions.append(int(np.argmax(x @ self.models)))
+        return actions
+
+    def receive_transitions(self, transitions: Sequence[Step | None]) -> None:
+        """Move the pulled arm's model towards the reward."""
+        for step in transitions:
+            if step is not None and step.reward is not None:
+                error = 20 * step.reward - step.observation @ self.models[:, step.action]
+                self.models[:, step.action] += self.rate * error * step.observation
+
+
+def bandit_lifetime(key: Key[Array, ""], *, episodes: int = 60, evaluations: int = 10) -> LifelongReport:
+    """Pull the arms of a contextual bandit whose weights turn by 0, 60 and 120 degrees, each stage met three times.
+
+    Args:
+        key: drives bandit and agent.
+        episodes: of a learning block, 20 pulls each.
+        evaluations: episodes of a variant in an evaluation block.
+
+    Returns:
+        The report of one lifetime; performance is the mean reward of an episode.
+    """
+    angles = {"early": 0.0, "middle": 60.0, "late": 120.0}
+    stay = lambda name, n: TaskVariant("bandit", DriftingBandit, {"angle": angles[name]}, name, episodes=n)  # noqa: E731
+    learning = tuple((stay(name, episodes),) for name in list(angles) * VISITS)
+    return _lifetime(LinearBanditAgent, learning, tuple(stay(name, evaluations) for name in angles), key)
+
+
+CASE_STUDIES: dict[str, Callable[..., LifelongReport]] = {
+    "digit classification": digit_classification_lifetime,
+    "digit regression": digit_regression_lifetime,
+    "cart-pole variants": cartpole_lifetime,
+    "drifting bandit": bandit_lifetime,
+    "pendulum models": pendulum_model_lifetime,
+}
+"""Lifetimes by name, each `(key) -> LifelongReport`."""

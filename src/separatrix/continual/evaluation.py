@@ -1,0 +1,250 @@
+"""Evaluation on every task after every update, compiled into the run."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from separatrix._core.keys import named_key
+from separatrix._core.probe import Probe, Transition
+from separatrix._core.run import run
+from separatrix.continual.accuracy_metrics import sampling_error
+from separatrix.continual.accuracy_trace import AccuracyTrace
+from separatrix.continual.learner import Learner
+from separatrix.data.task_streams import TaskSet
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["TaskScores", "continual_evaluation", "correct", "evaluation_cost", "seen", "task_evaluation", "trace_of"]
+
+Cadence = int | Callable[[int], Sequence[int]]
+
+
+def correct(outputs: Float[Array, "batch classes"], targets: Int[Array, " batch"]) -> Float[Array, " batch"]:
+    """Return 1 where the largest logit is the target's; NaN where a logit is not finite.
+
+    Without the last rule a diverged model scores the share of class 0, since the arg-max of NaN is 0.
+
+    Args:
+        outputs: logits.
+        targets: classes.
+
+    Returns:
+        A number for each example.
+
+    Examples:
+        >>> correct(jnp.array([[1.0, 2.0], [jnp.nan, 0.0]]), jnp.array([1, 0])).tolist()
+        [1.0, nan]
+    """
+    right = (jnp.argmax(outputs, axis=-1) == targets).astype(jnp.float32)
+    return jnp.where(jnp.all(jnp.isfinite(outputs), axis=-1), right, jnp.nan)
+
+
+class TaskScores(eqx.Module):
+    """Mean score on a fixed subset of each task's test examples; a value for a probe.
+
+    Attributes:
+        inputs: tasks on the first axis, examples on the second.
+        targets: their targets.
+        counts: number of real examples of each task.
+        score: `(outputs, targets) -> scores`, one for each example.
+        name: of the recorded variable.
+    """
+
+    inputs: PyTree
+    targets: PyTree
+    counts: tuple[int, ...] = eqx.field(static=True)
+    score: Callable[[PyTree, PyTree], Float[Array, " batch"]] = correct
+    name: str = eqx.field(static=True, default="task_accuracy")
+
+    def __call__(self, transition: Transition, key: Key[Array, ""]) -> dict[str, Array]:
+        """Return the scores after the update."""
+        del key
+        return {self.name: self.of(transition.process, transition.after)}
+
+    def of(self, process: Any, state: Any) -> Float[Array, " tasks"]:
+        """Return the scores of a state of a `Learner`, or of a process with the method `outputs`."""
+        tasks, size = len(self.counts), jax.tree.leaves(self.targets)[0].shape[1]
+        flat = jax.tree.map(lambda a: a.reshape(tasks * size, *a.shape[2:]), (self.inputs, self.targets))
+        own = jnp.repeat(jnp.arange(tasks, dtype=jnp.int32), size, total_repeat_length=tasks * size)
+        more = {"own": own} if isinstance(process, Learner) else {}
+        scores = self.score(process.outputs(state, flat[0], **more), flat[1]).reshape(tasks, size)
+        counts = np.asarray(self.counts)
+        if (counts == size).all():
+            return jnp.mean(scores, axis=1)
+        real = jnp.arange(size) < counts[:, None]
+        return jnp.sum(jnp.where(real, scores, 0.0), axis=1) / counts.astype(np.float32)
+
+
+def task_evaluation(
+    tasks: TaskSet,
+    every: Cadence = 1,
+    *,
+    subset: int | None = 1_000,
+    key: Key[Array, ""] | None = None,
+    score: Callable[[PyTree, PyTree], Float[Array, " batch"]] = correct,
+    name: str = "task_accuracy",
+) -> Probe:
+    """Evaluate on every task, seen or not, on a subset of its test examples that is chosen once.
+
+    Args:
+        tasks: whose test examples are used.
+        every: cadence; 1 for every update.
+        subset: most examples of a task; all when None.
+        key: chooses the subset; `key(0)` by default.
+        score: one number for each example, larger for better.
+        name: of the recorded variable.
+
+    Returns:
+        A probe recording `task_accuracy` with the axis `task`.
+
+    Raises:
+        ValueError: if the subset is empty.
+    """
+    if subset is not None and subset < 1:
+        raise ValueError(f"`subset` must be at least 1; got {subset}.")
+    scores = _chosen(tasks, subset, jr.key(0) if key is None else key, score, name)
+    attrs = {name: {"units": "1", "long_name": "test performance on each task"}}
+    return Probe(scores, every=every, dims={name: ("task",)}, attrs=attrs, name=f"task_evaluation:{name}")
+
+
+def _chosen(tasks: TaskSet, subset: int | None, key, score, name: str) -> TaskScores:
+    counts = tuple(n if subset is None else min(n, subset) for n in tasks.test_counts)
+    rows = np.zeros((tasks.num_tasks, max(counts)), int)
+    for task, (total, count) in enumerate(zip(tasks.test_counts, counts, strict=True)):
+        own = np.asarray(jr.permutation(jr.fold_in(key, task), total))[:count] if count < total else np.arange(total)
+        rows[task] = np.resize(own, max(counts))
+    at = np.arange(tasks.num_tasks)[:, None]
+    return TaskScores(tasks.test_inputs[at, rows], tasks.test_targets[at, rows], counts, score, name)
+
+
+def trace_of(accuracy: "xr.DataArray", boundaries: Sequence[int]) -> AccuracyTrace:
+    """Take an accuracy with the dimensions `step` and `task` as a trace; all others become further axes.
+
+    Args:
+        accuracy: steps at which nothing was measured are left out.
+        boundaries: completed updates at the start and end of each task.
+
+    Returns:
+        The trace up to the last boundary, in which tasks that are not seen yet are NaN.
+    """
+    accuracy = accuracy.dropna("step", how="all").transpose("step", "task", ...)
+    accuracy = accuracy.where(seen(accuracy["step"], boundaries))
+    accuracy = accuracy.isel(step=(accuracy["step"] <= boundaries[-1]).values)
+    return AccuracyTrace(accuracy.values, boundaries, accuracy["step"].values)
+
+
+def continual_evaluation(
+    process: Learner,
+    keys: Key[Array, "*seeds"],
+    *,
+    every: int = 1,
+    subset: int | None = 1_000,
+    score: Callable[[PyTree, PyTree], Float[Array, " batch"]] = correct,
+    probes: Sequence[Probe] = (),
+    label: str = "run",
+    **population: Any,
+) -> "xr.Dataset":
+    """Run a learner through its task stream and evaluate on every task after every update, and once before the first.
+
+    Args:
+        process: a learner whose stream is a `data.TaskStream` that visits each task once, in order.
+        keys: one key, or one for each seed.
+        every: cadence, which must divide the steps of every block.
+        subset: test examples of a task at most; they are chosen once.
+        score: one number for each example, larger for better.
+        probes: to record beside it.
+        label: of the run, for its monitor.
+        population: `over`, `vary` and `block` of `separatrix.run`.
+
+    Returns:
+        Dataset with `accuracy` (NaN for a task that is not seen yet) and `accuracy_error`, the standard error due to
+        the subset, of dimensions `(*grid, seed, step, task)`, and what the probes recorded. Its attributes report the
+        cost: seconds, and test examples evaluated for each training example.
+
+    Raises:
+        ValueError: if `every` does not divide the steps of every block.
+    """
+    stream = process.stream
+    if any(steps % every for steps in stream.steps):
+        raise ValueError(f"`every` must divide the updates of every block, {stream.steps}; got {every}.")
+    scores = _chosen(stream.tasks, subset, jr.key(0), score, "task_accuracy")
+    probe = task_evaluation(stream.tasks, every, subset=subset, score=score)
+    result = run(process, keys, stream.total_steps, probes=[probe, *probes], label=label, **population)
+    ds = result.records.to_dataset().rename(task_accuracy="accuracy")
+    # before the first update no hyper-parameter has acted, so one evaluation a seed serves a whole grid
+    start = np.asarray(scores_at_start(scores, process, keys))
+    ds = ds.reindex(step=[0, *ds["step"].values.tolist()])
+    ds["accuracy"].loc[{"step": 0}] = np.broadcast_to(start, ds["accuracy"].sel(step=0).shape)
+    marks = np.asarray(stream.boundaries)
+    ds["accuracy"] = ds["accuracy"].where(seen(ds["step"], marks))
+    counts, totals = np.asarray(scores.counts), np.asarray(stream.tasks.test_counts)
+    error = sampling_error(np.clip(ds["accuracy"].values, 0.0, 1.0), counts, totals)
+    attrs = {"units": "1", "long_name": "standard error of the accuracy due to the test subset"}
+    ds["accuracy_error"] = (ds["accuracy"].dims, error, attrs)
+    ds = ds.assign_coords(task=("task", np.arange(len(counts)), {"names": ", ".join(stream.tasks.names)}))
+    ds.attrs |= {
+        "boundaries": marks.tolist(),
+        "evaluated_per_trained_example": float(counts.sum() / every / stream.batch_size),
+    }
+    return ds
+
+
+@eqx.filter_jit
+def scores_at_start(scores: TaskScores, process: Learner, keys: Key[Array, "*seeds"]) -> Float[Array, "*seeds tasks"]:
+    """Return the scores of the states that a run starts from."""
+    one = lambda key: scores.of(process, process.init(named_key(key, "init")))  # noqa: E731
+    return jax.vmap(one)(keys) if keys.ndim else one(keys)
+
+
+def seen(steps: "xr.DataArray", boundaries: Sequence[int] | np.ndarray) -> "xr.DataArray":
+    """Say which tasks count at which evaluation: the first from the start, the others from their first update on.
+
+    Args:
+        steps: completed updates.
+        boundaries: completed updates at the start and end of each task.
+
+    Returns:
+        Booleans with the dimensions `step` and `task`.
+    """
+    import xarray as xr
+
+    begin = xr.DataArray(np.asarray(boundaries)[:-1], dims="task")
+    return (steps > begin) | (begin == begin[0])
+
+
+def evaluation_cost(
+    process: Any, key: Key[Array, ""], probe: Probe, *, steps: int = 200, repeats: int = 3
+) -> dict[str, float]:
+    """Time a run with and without an evaluation, compilation apart.
+
+    Args:
+        process: any process with a stream.
+        key: drives the run.
+        probe: the evaluation; its own cadence is used.
+        steps: updates of a run, a multiple of the cadence.
+        repeats: timed runs; the quickest counts.
+
+    Returns:
+        `seconds_per_step`, `seconds_per_step_without`, and the evaluation's `share` of the time.
+    """
+    seconds = []
+    for probes in ([probe], []):
+        times = []
+        for _ in range(repeats + 1):
+            began = time.perf_counter()
+            jax.block_until_ready(run(process, key, steps, probes=probes).state)
+            times.append(time.perf_counter() - began)
+        seconds.append(min(times[1:]) / steps)
+    return {
+        "seconds_per_step": seconds[0],
+        "seconds_per_step_without": seconds[1],
+        "share": max(0.0, 1 - seconds[1] / seconds[0]),
+    }
