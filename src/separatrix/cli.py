@@ -94,6 +94,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--to", required=True, choices=EXPORTS, help="format")
     command.add_argument("-o", "--output", metavar="PLACE", help="folder, or tracking address for mlflow")
     command.add_argument("--preset", choices=PRESETS, help="export the latest run of this preset")
+
+    command = commands.add_parser("view", parents=[store], help="serve a live web page over the store")
+    command.add_argument("files", nargs="*", metavar="FILE.py", help="studies of your own, beside those installed")
+    command.add_argument("--port", type=int, default=8765, help="0 takes a free one (default: 8765)")
+    command.add_argument("--host", default="127.0.0.1", help="other than this machine's loopback only with --token")
+    command.add_argument("--token", metavar="T", help="secret that a visitor must know")
     return parser
 
 
@@ -475,6 +481,13 @@ def _export(words: argparse.Namespace) -> int:
     return 0
 
 
+def _view(words: argparse.Namespace) -> int:
+    from separatrix.view import serve_view
+
+    serve_view(words.store, host=words.host, port=words.port, token=words.token, files=words.files)
+    return 0
+
+
 _COMMANDS = {
     "list": _list,
     "explain": _explain,
@@ -484,6 +497,7 @@ _COMMANDS = {
     "verdicts": _verdicts,
     "report": _report,
     "export": _export,
+    "view": _view,
 }
 
 if __name__ == "__main__":
