@@ -3,11 +3,13 @@
 from .batch_norm import BatchNorm, BatchStatistics
 from .committee import CommitteeQuadratic, committee_weights
 from .convolution import Convolution, convolve
+from .convolutional_autoencoder import ConvolutionalAutoencoder
 from .dendritic_plrnn import ClippedDendPLRNN, DendPLRNN
 from .diagonal_linear import DiagonalLinear, unbalanced_diagonal
 from .heads import HIDDEN_LOGIT, MaskedHead, MultiHead, SharedHead, expanding_head, mask_logits
 from .lazy_scale import LazyModel, LazyScale, trained_leaves
 from .mlp import MLP, PairMLP, Scaled, lazy_learning_rate, scaled
+from .nbeats import NBeats
 from .neural_ode import NeuralODEStep, runge_kutta
 from .norm_equivalence import HasPathNorm, balance_score, path_norm
 from .observation_models import AffineObservation, IdentityObservation
@@ -32,7 +34,10 @@ from .quadratic_mlp import (
 )
 from .recurrent_steps import GRUStep, LSTMStep
 from .reservoir import EchoState, fit_echo_state
+from .series_lstm import SeriesLSTM
+from .series_transformer import SeriesTransformer
 from .shallow_plrnn import ClippedShallowPLRNN, ShallowPLRNN
+from .temporal_convolution import TemporalConvolution, causal_convolution
 from .transformer import OneLayerTransformer, SelfAttention
 from .two_layer_relu import TwoLayerReLU
 
@@ -49,6 +54,7 @@ __all__ = [
     "ClippedShallowPLRNN",
     "CommitteeQuadratic",
     "Convolution",
+    "ConvolutionalAutoencoder",
     "DendPLRNN",
     "DiagonalLinear",
     "EchoState",
@@ -62,6 +68,7 @@ __all__ = [
     "MaskedHead",
     "MeanCentredPLRNN",
     "MultiHead",
+    "NBeats",
     "NeuralODEStep",
     "OneLayerTransformer",
     "PairMLP",
@@ -72,12 +79,16 @@ __all__ = [
     "QuadraticMLP",
     "Scaled",
     "SelfAttention",
+    "SeriesLSTM",
+    "SeriesTransformer",
     "ShallowPLRNN",
     "SharedHead",
+    "TemporalConvolution",
     "TwoLayerReLU",
     "balance_score",
     "batch_norm_evaluate",
     "batch_norm_forward",
+    "causal_convolution",
     "committee_weights",
     "convolve",
     "expanding_head",
