@@ -34,12 +34,12 @@ _HOME = {
     "run_on_host": "_core.host",
     "wrap_step": "_core.intervention",
 }
-_DOMAINS = ("continual", "data", "dynamics", "models", "numerics", "study", "systems", "training")
+_DOMAINS = ("continual", "data", "dynamics", "envs", "models", "numerics", "rl", "study", "systems", "training")
 
 __all__ = [*_HOME, *_DOMAINS]  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:
-    from separatrix import continual, data, dynamics, models, numerics, study, systems, training
+    from separatrix import continual, data, dynamics, envs, models, numerics, rl, study, systems, training
     from separatrix._core.host import run_on_host
     from separatrix._core.intervention import Intervention, at_step, between, chain, replace, wrap_step
     from separatrix._core.keys import named_key

@@ -59,7 +59,7 @@ def test_sizes_are_checked(folder):
 @pytest.mark.parametrize("content", [b"", bytes(3072), bytes([10]) + bytes(3072)])
 def test_damaged_files_are_refused(tmp_path, content):
     (tmp_path / "batch.bin").write_bytes(content)
-    with pytest.raises(ValueError, match="must hold whole images|not CIFAR-10"):
+    with pytest.raises(ValueError, match=r"must hold whole images|not CIFAR-10"):
         read_cifar(tmp_path / "batch.bin")
 
 

@@ -1,5 +1,7 @@
 """N-BEATS: doubly residual stacks of fully connected blocks that explain a window away and add up a forecast."""
 
+import itertools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -62,7 +64,7 @@ class NBeats(eqx.Module):
                 uniform(named_key(key, f"layer {i}"), (blocks, b, a), fan=a),
                 uniform(named_key(key, f"bias {i}"), (blocks, b), fan=a),
             )
-            for i, (a, b) in enumerate(zip(sizes[:-1], sizes[1:], strict=True))
+            for i, (a, b) in enumerate(itertools.pairwise(sizes))
         )
         self.codes = uniform(named_key(key, "codes"), (blocks, 2 * expansion, width), fan=width)
         self.bases = (

@@ -40,9 +40,7 @@ class SeriesLSTM(eqx.Module):
     readout: tuple[Float[Array, "D size"], Float[Array, " D"]]
     chunk: int = eqx.field(static=True)
 
-    def __init__(
-        self, window: int, chunk: int, dim: int, key: Key[Array, ""], *, size: int = 25, layers: int = 2
-    ):
+    def __init__(self, window: int, chunk: int, dim: int, key: Key[Array, ""], *, size: int = 25, layers: int = 2):
         del window
         cells = []
         for i in range(layers):

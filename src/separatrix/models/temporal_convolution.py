@@ -1,5 +1,6 @@
 """A temporal convolutional network: causal dilated convolutions in residual blocks."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -71,14 +72,12 @@ class TemporalConvolution(eqx.Module):
     blocks: Sequence[tuple]
     chunk: int = eqx.field(static=True)
 
-    def __init__(
-        self, window: int, chunk: int, dim: int, key: Key[Array, ""], *, kernel: int = 3, filters: int = 3
-    ):
+    def __init__(self, window: int, chunk: int, dim: int, key: Key[Array, ""], *, kernel: int = 3, filters: int = 3):
         # a pair of convolutions in block i reaches 2 (kernel - 1) 2^i rows back
         count = max(1, math.ceil(math.log2((window - 1) / (2 * (kernel - 1)) + 1)))
         widths = [dim, *[filters] * (count - 1), dim]
         blocks = []
-        for i, (a, b) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for i, (a, b) in enumerate(itertools.pairwise(widths)):
             draw = lambda name, shape, fan, i=i: uniform(named_key(key, f"{name} {i}"), shape, fan=fan)  # noqa: E731
             first = draw("first", (kernel, a, filters), a * kernel), jnp.zeros(filters)
             second = draw("second", (kernel, filters, b), filters * kernel), jnp.zeros(b)

@@ -21,8 +21,8 @@ def explain(study: Study) -> str:
     fill = lambda text, indent="": textwrap.fill(  # noqa: E731
         " ".join(text.split()), 100, initial_indent=indent, subsequent_indent=indent
     )
-    lines = [fill(f"{study.slug} — {study.title} ({study.paper})"), "", fill(study.question), "", fill(study.method), ""]
-    lines.append("Arms")
+    heading = f"{study.slug} — {study.title} ({study.paper})"
+    lines = [fill(heading), "", fill(study.question), "", fill(study.method), "", "Arms"]
     for name, arm in study.arms.items():
         doc = (inspect.getdoc(arm) or "").strip().split("\n\n")[0]
         lines.append(fill(f"{name}: {doc}", "  "))

@@ -1,0 +1,79 @@
+"""Logged transitions, without order: what every learner here is fed."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from separatrix.envs.episodes import Episodes
+
+__all__ = ["Transitions", "concatenated", "from_episodes"]
+
+
+class Transitions(NamedTuple):
+    """Transitions along a common leading axis.
+
+    Attributes:
+        observation: before the action.
+        action: in [-1, 1].
+        reward: of the transition.
+        next_observation: after it.
+        terminal: whether no reward can follow. The end of the time allowed is never terminal.
+    """
+
+    observation: Float[Array, "*batch obs"]
+    action: Float[Array, "*batch act"]
+    reward: Float[Array, "*batch"]
+    next_observation: Float[Array, "*batch obs"]
+    terminal: Bool[Array, "*batch"]
+
+    @property
+    def num_rows(self) -> int:
+        """Length of the leading axis."""
+        return self.reward.shape[0]
+
+    def take(self, rows: Int[Array, "*rows"] | slice) -> "Transitions":
+        """Return some of the rows."""
+        return jax.tree.map(lambda a: a[rows], self)
+
+
+def from_episodes(episodes: Episodes) -> Transitions:
+    """Forget the order of episodes; rows after the end of an episode are dropped.
+
+    Args:
+        episodes: with leading axes `(episodes, steps)` or `(steps,)`.
+
+    Returns:
+        The valid transitions, in the order of time within each episode.
+
+    Examples:
+        >>> import jax.numpy as jnp, jax.random as jr
+        >>> from separatrix.envs import Pendulum, roll_out
+        >>> found = from_episodes(roll_out(Pendulum(), lambda observation, key: jnp.zeros(1), jr.key(0), 2))
+        >>> found.num_rows, found.observation.shape, bool(found.terminal.any())
+        (400, (400, 3), False)
+    """
+    valid = np.asarray(episodes.valid)
+    return Transitions(*(jnp.asarray(np.asarray(getattr(episodes, name))[valid]) for name in Transitions._fields))
+
+
+def concatenated(*parts: Transitions) -> Transitions:
+    """Join several sets of transitions.
+
+    Args:
+        parts: with equal sizes of observations and actions.
+
+    Returns:
+        All rows, in order.
+
+    Raises:
+        ValueError: if nothing is given, or sizes differ.
+    """
+    if not parts:
+        raise ValueError("`concatenated` needs at least one set of transitions.")
+    sizes = {(p.observation.shape[1:], p.action.shape[1:]) for p in parts}
+    if len(sizes) > 1:
+        raise ValueError(f"all parts must have the same sizes of observations and actions; got {sorted(sizes)}.")
+    return jax.tree.map(lambda *a: jnp.concatenate(a), *parts)

@@ -1,0 +1,121 @@
+"""An audit finds where data end, and estimates values where they are known."""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from separatrix.data.offline_logs import write_table
+from separatrix.data.transitions import LoggedEpisodes
+from separatrix.envs import BoxWorld, roll_out
+from separatrix.rl.data_audit import audit
+
+
+def logged(policy, episodes=40, env=None, steps=50):
+    env = env or BoxWorld(stride=0.2)
+    rows = jax.jit(lambda key: roll_out(env, policy, key, episodes))(jr.key(0))
+    cut = jax.tree.map(lambda a: np.asarray(a)[:, :steps], rows)
+    flat = [a.reshape(-1, *a.shape[2:]) for a in cut[:6]]
+    flat[5] = np.tile(np.arange(steps) == steps - 1, episodes)
+    return LoggedEpisodes(*flat)
+
+
+def wander(observation, key):
+    return jr.uniform(key, (2,), minval=-1)
+
+
+def outwards(observations):
+    return np.sign(observations + 1e-9)
+
+
+def inwards(observations):
+    return np.clip(-observations / 0.2, -1, 1)
+
+
+def constant_reward_log():
+    log = logged(wander)
+    return log._replace(reward=np.ones(len(log.reward)))
+
+
+def test_value_of_a_constant_reward_is_its_geometric_sum():
+    found = audit(constant_reward_log(), discount=0.9, resamples=5)
+    assert found.value["estimate"] == pytest.approx(10.0, rel=1e-3)
+    assert found.value["pessimistic"] == pytest.approx(10.0, rel=1e-3)  # all that is possible
+    assert found.trust == "high"
+
+
+def test_the_policy_that_made_the_log_is_supported_by_it():
+    found = audit(logged(wander, 100), discount=0.9, resamples=2)
+    assert found.unsupported < 0.01
+    assert found.rows == 5_000
+    assert found.episodes == 100
+
+
+def test_value_of_a_policy_within_the_data_is_that_of_its_own_rollouts():
+    log = logged(wander, 100)
+    found = audit(log, inwards, discount=0.9, resamples=20)
+    rows = roll_out(BoxWorld(stride=0.2), lambda o, key: jnp.clip(-o / 0.2, -1, 1), jr.key(1), 300)
+    truth = float(np.mean(np.sum(np.asarray(rows.reward) * 0.9 ** np.arange(50), axis=1)))
+    truth += 0.9**50 / 0.1  # it stays at the origin
+    assert found.value["estimate"] == pytest.approx(truth, rel=0.02)
+    assert found.value["low"] - 0.2 < truth < found.value["high"] + 0.2
+
+
+def test_states_that_are_only_ever_reached_last_are_found():
+    # one step from the box of starts: half of the next states lie outside it, and were never acted from
+    env = BoxWorld(stride=1.0)
+    edge = audit(logged(wander, 800, env, steps=1), outwards, discount=0.95, resamples=0, margin=1.0)
+    whole = audit(logged(wander, 60, env, steps=20), wander_batch, discount=0.95, resamples=0, margin=1.0)
+    assert edge.unsupported > 0.2
+    assert whole.unsupported < 0.15
+
+    def room(found):  # share of all that is possible which unsupported pairs leave open
+        v = found.value
+        return (v["optimistic"] - v["pessimistic"]) / (v["greatest_possible"] - v["least_possible"])
+
+    assert room(edge) > room(whole) + 0.2
+    assert edge.trust == "none"
+    assert edge.extent["policy outside"].iloc[:2].min() > 0.2
+    assert edge.first_unsupported == 0 or np.isnan(edge.first_unsupported)
+
+
+def wander_batch(observations):
+    return np.random.default_rng(1).uniform(-1, 1, observations.shape)
+
+
+def test_more_margin_never_finds_more_that_is_far():
+    log = logged(wander, 300, BoxWorld(stride=1.0), steps=1)
+    shares = [audit(log, outwards, margin=m, resamples=0, features=50).unsupported for m in (0.5, 1.0, 2.0, 4.0)]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] > shares[-1]
+
+
+def test_units_of_the_observations_do_not_matter():
+    log = logged(wander, 20)
+    scaled = log._replace(observation=log.observation * 1e4, next_observation=log.next_observation * 1e4)
+    one, two = (audit(rows, resamples=0) for rows in (log, scaled))
+    assert two.unsupported == one.unsupported
+    assert two.value["estimate"] == pytest.approx(one.value["estimate"], rel=1e-3)
+
+
+def test_a_file_is_audited_and_reported(tmp_path):
+    write_table(logged(wander, 10), tmp_path / "log.csv")
+    found = audit(tmp_path / "log.csv", lambda o: np.zeros((len(o), 2)), resamples=5)
+    page = found.report(tmp_path / "audit.html").read_text()
+    assert page.count("<svg") == 1
+    assert "trust in the estimate" in page
+    assert "src=" not in page  # self-contained
+    assert str(tmp_path / "log.csv") in found.text()
+
+
+def test_bad_input_is_refused():
+    log = logged(wander, 3)
+    with pytest.raises(ValueError, match=r"the policy must return actions of shape \(150, 2\)"):
+        audit(log, lambda o: np.zeros(len(o)))
+    with pytest.raises(ValueError, match="not finite"):
+        audit(log, lambda o: np.full((len(o), 2), np.nan))
+    with pytest.raises(ValueError, match="at least two episodes; got 1"):
+        audit(logged(wander, 1))
+    with pytest.raises(ValueError, match="`discount` must lie"):
+        audit(log, discount=1.0)
