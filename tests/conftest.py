@@ -1,5 +1,10 @@
 """Shared fixtures."""
 
+import os
+
+# The tests are nearly all compilation of small programs; LLVM's optimiser would take a third of their time.
+os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {os.environ.get('XLA_FLAGS', '')}".strip()
+
 import jax
 import pytest
 

@@ -14,6 +14,8 @@ from separatrix.training import Supervised
 
 from .continual_cases import LOSS, SGD, small_learner, small_model
 
+pytestmark = pytest.mark.slow
+
 
 def assert_same(a, b):
     jax.tree.map(np.testing.assert_array_equal, a, b)

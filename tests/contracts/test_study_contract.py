@@ -3,19 +3,21 @@
 import dataclasses
 import inspect
 import os
+import subprocess
+import sys
 
 import jax
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from separatrix import cli
 from separatrix.study.explain import explain
 from separatrix.study.store import open_run
 from separatrix.study.study import all_studies, find_study
 from separatrix.study.verdicts import latest_run
 
 STUDIES = all_studies()
+pytestmark = pytest.mark.timeout(900)  # an arm of a quick preset is compiled in seconds, a study has up to 30
 
 
 @pytest.fixture(scope="module", params=STUDIES)
@@ -23,12 +25,15 @@ def finished(request, tmp_path_factory):
     """A study and the results of its quick preset, in the store of the environment if there is one."""
     study = STUDIES[request.param]
     folder = os.environ.get("SEPARATRIX_QUICK_RUNS") or str(tmp_path_factory.mktemp("runs"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEPARATRIX_CACHE", "")
-        assert cli.main(["run", study.slug, "--preset", "quick", "--store", folder]) == 0
+    command = [sys.executable, "-m", "separatrix.cli", "run", study.slug, "--preset", "quick", "--store", folder]
+    # in a process of its own, since one process can hold only so many compiled programs
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "SEPARATRIX_CACHE": ""}
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
     run = latest_run(folder, study.slug, "quick")
     yield study, open_run(folder, study.slug, run.settings_hash).results()
-    jax.clear_caches()  # a process can hold only so many compiled programs
+    jax.clear_caches()
 
 
 def test_every_arm_has_results_for_every_seed(finished):

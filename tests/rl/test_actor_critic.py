@@ -35,6 +35,8 @@ from separatrix.rl import (
     td3_bc,
 )
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"hidden": (8,), "batch_size": 8}
 
 

@@ -72,7 +72,7 @@ def _length(name: str, periods: float | None) -> float:
     return min(PERIODS[facts.kind] if periods is None else periods, facts.lifetime)
 
 
-def _flags(row: pd.Series, known: pd.Series) -> list[str]:
+def _flags(row: Any, known: Any) -> list[str]:
     flags = []
     spectrum, errors = np.asarray(row["spectrum"]), np.asarray(row["spectrum_errors"])
     if not np.isfinite(spectrum).all():
@@ -134,6 +134,7 @@ def audit_page(rows: Sequence[dict[str, Any]]) -> str:
         "| system | kind | ours | published lle | published lle_qr | spectrum | Kaplan-Yorke | published | flags |",
         "| --- | --- | ---: | ---: | ---: | --- | ---: | ---: | --- |",
     ]
+    row: Any
     for _, row in table.iterrows():
         spectrum = ", ".join(f"{value:.3g}" for value in row["spectrum"])
         cells = [
