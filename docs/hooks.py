@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mkdocs.exceptions import PluginError
 
-DOMAINS = ("training", "continual", "models", "data", "systems", "numerics", "study")
+DOMAINS = ("training", "continual", "dynamics", "rl", "models", "data", "systems", "envs", "numerics", "study")
 
 
 def on_config(config):

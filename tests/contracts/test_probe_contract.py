@@ -84,7 +84,8 @@ def test_compiled_equals_eager(name, process):
     eager, compiled = measure(*arguments), jax.jit(measure)(*arguments)
     assert set(eager) == set(PROBES[name].variables)
     for variable, value in eager.items():
-        np.testing.assert_allclose(compiled[variable], value, rtol=1e-5, atol=1e-7)
+        rounding = 1e-5 if variable.endswith("residual") else 1e-7  # a residual is what rounding left of a difference
+        np.testing.assert_allclose(compiled[variable], value, rtol=1e-5, atol=rounding)
 
 
 def test_displacement_is_the_length_of_a_step():

@@ -4,7 +4,7 @@ Names are imported on first use.
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 _HOME = {
     "accuracy_metrics": "average_accuracy accuracy_matrix average_incremental_accuracy backward_transfer forgetting "
@@ -35,6 +35,154 @@ _HOME = {
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
 
 __all__ = sorted(_MODULE_OF)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+if TYPE_CHECKING:
+    from separatrix.continual.accuracy_metrics import (
+        accuracy_matrix,
+        average_accuracy,
+        average_incremental_accuracy,
+        backward_transfer,
+        forgetting,
+        forgetting_from_peak,
+        forgetting_per_step,
+        forward_transfer,
+        incremental_accuracy,
+        learning_accuracy,
+        learning_curve_area,
+        minimum_accuracy,
+        sampling_error,
+        windowed_forgetting,
+        windowed_plasticity,
+        worst_case_accuracy,
+    )
+    from separatrix.continual.accuracy_trace import (
+        AccuracyTrace,
+        Gap,
+        stability_gap,
+    )
+    from separatrix.continual.batch_lifetimes import (
+        batch_performance,
+        expert_curves,
+        lifetime_logs,
+        supervised_lifetimes,
+    )
+    from separatrix.continual.buffers import (
+        Balanced,
+        Reservoir,
+        Ring,
+        Slots,
+        by_class,
+        by_task,
+        draw,
+    )
+    from separatrix.continual.case_studies import (
+        CASE_STUDIES,
+    )
+    from separatrix.continual.curriculum import (
+        Agent,
+        Block,
+        InterleavedEvalCurriculum,
+        Step,
+        TaskVariant,
+        run_lifetime,
+    )
+    from separatrix.continual.distillation import (
+        Distillation,
+        distillation_loss,
+        lwf,
+    )
+    from separatrix.continual.estimator import (
+        ContinualClassifier,
+    )
+    from separatrix.continual.evaluation import (
+        TaskScores,
+        continual_evaluation,
+        correct,
+        evaluation_cost,
+        task_evaluation,
+        trace_of,
+    )
+    from separatrix.continual.gradient_parts import (
+        gradient_split,
+        gradient_split_probe,
+        norms_and_cosines,
+        old_data_gradient_probe,
+    )
+    from separatrix.continual.gradient_projection import (
+        AverageProjection,
+        Projection,
+        agem,
+        gem,
+        project_off,
+        project_onto_halfspaces,
+    )
+    from separatrix.continual.importance import (
+        empirical_fisher,
+        exact_fisher,
+        output_sensitivity,
+    )
+    from separatrix.continual.l2logger_files import (
+        read_l2logger,
+        write_l2logger,
+    )
+    from separatrix.continual.learner import (
+        AbstractTerm,
+        ContinualState,
+        Learner,
+        Stored,
+        bare,
+        finetune,
+        tune,
+        with_current_task,
+        with_own_task,
+        with_term,
+    )
+    from separatrix.continual.lifelong_report import (
+        LifelongReport,
+        lifelong_metrics,
+        preprocess,
+        summarise_lifetimes,
+        transfer_matrix,
+    )
+    from separatrix.continual.lifetime_curves import (
+        contrast,
+        flat_smooth,
+        performance_maintenance,
+        performance_recovery,
+        ratio,
+        recovery_times,
+        relative_performance,
+        sample_efficiency,
+        saturation,
+        terminal_performance,
+    )
+    from separatrix.continual.lifetime_log import (
+        LifetimeLog,
+        LogError,
+        Regime,
+        validate_log,
+    )
+    from separatrix.continual.replay import (
+        DarkReplay,
+        JointTraining,
+        Replay,
+        dark_experience_replay,
+        experience_replay,
+        joint,
+    )
+    from separatrix.continual.weight_penalties import (
+        PathIntegral,
+        QuadraticPenalty,
+        accumulate,
+        ewc,
+        l2_to_anchor,
+        mas,
+        online,
+        running_mean,
+        separate,
+        synaptic_intelligence,
+    )
 
 
 def __getattr__(name: str) -> Any:

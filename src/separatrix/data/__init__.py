@@ -5,6 +5,7 @@ from .corruption import clean_floor, corrupt_labels
 from .image_folders import cifar100, image_folder
 from .images import digits, fashion_mnist, mnist
 from .modular import modular_arithmetic
+from .offline_logs import read_log, write_hdf5, write_minari, write_table
 from .parity import sparse_parity
 from .regression import RegressionSplit, relu_teacher, sparse_regression
 from .split import Split, random_split
@@ -19,9 +20,11 @@ from .task_sets import (
 )
 from .task_streams import Examples, OneTask, TaskBatch, TaskSet, TaskStream, stack_tasks
 from .teachers import TeacherSplit, hermite, multi_index_data, single_index_data
+from .transitions import LoggedEpisodes, Transitions
 
 __all__ = [
     "Examples",
+    "LoggedEpisodes",
     "OneTask",
     "RegressionSplit",
     "Split",
@@ -29,6 +32,7 @@ __all__ = [
     "TaskSet",
     "TaskStream",
     "TeacherSplit",
+    "Transitions",
     "cifar10",
     "cifar100",
     "class_incremental",
@@ -45,6 +49,7 @@ __all__ = [
     "multi_index_data",
     "permuted",
     "random_split",
+    "read_log",
     "relu_teacher",
     "rotate_images",
     "rotated",
@@ -53,4 +58,7 @@ __all__ = [
     "sparse_regression",
     "stack_tasks",
     "task_incremental",
+    "write_hdf5",
+    "write_minari",
+    "write_table",
 ]

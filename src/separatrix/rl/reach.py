@@ -13,7 +13,9 @@ from .model_rollouts import rollout
 
 __all__ = ["EDGE", "OUT", "WITHIN", "chain_errors", "density_labels", "reach_density", "reach_labels", "td_growth"]
 
-WITHIN, EDGE, OUT = 0, 1, 2
+WITHIN = 0
+EDGE = 1
+OUT = 2
 
 
 def reach_labels(
