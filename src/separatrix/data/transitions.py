@@ -2,8 +2,10 @@
 
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 __all__ = ["LoggedEpisodes", "Transitions", "checked_log"]
 
@@ -19,11 +21,20 @@ class Transitions(NamedTuple):
         terminal: whether no reward can follow. The end of the time allowed is not terminal.
     """
 
-    observation: Float[Array | np.ndarray, "*n obs"]
-    action: Float[Array | np.ndarray, "*n act"]
-    reward: Float[Array | np.ndarray, "*n"]
-    next_observation: Float[Array | np.ndarray, "*n obs"]
-    terminal: Bool[Array | np.ndarray, "*n"]
+    observation: Float[Array, "*n obs"]
+    action: Float[Array, "*n act"]
+    reward: Float[Array, "*n"]
+    next_observation: Float[Array, "*n obs"]
+    terminal: Bool[Array, "*n"]
+
+    @property
+    def num_rows(self) -> int:
+        """Length of the leading axis."""
+        return self.reward.shape[0]
+
+    def take(self, rows: Int[Array, "*rows"] | slice) -> "Transitions":
+        """Return some of the rows."""
+        return jax.tree.map(lambda a: a[rows], self)
 
 
 class LoggedEpisodes(NamedTuple):
@@ -59,13 +70,13 @@ class LoggedEpisodes(NamedTuple):
 
     def transitions(self) -> Transitions:
         """Transitions for training, in float32, actions clipped to [-1, 1]."""
-        single = lambda a: np.asarray(a, np.float32)  # noqa: E731
+        single = lambda a: jnp.asarray(a, jnp.float32)  # noqa: E731
         return Transitions(
             single(self.observation),
-            np.clip(single(self.action), -1, 1),
+            jnp.clip(single(self.action), -1, 1),
             single(self.reward),
             single(self.next_observation),
-            self.terminal,
+            jnp.asarray(self.terminal),
         )
 
 

@@ -1,42 +1,13 @@
 """Logged transitions, without order: what every learner here is fed."""
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
 
+from separatrix.data.transitions import Transitions
 from separatrix.envs.episodes import Episodes
 
 __all__ = ["Transitions", "concatenated", "from_episodes"]
-
-
-class Transitions(NamedTuple):
-    """Transitions along a common leading axis.
-
-    Attributes:
-        observation: before the action.
-        action: in [-1, 1].
-        reward: of the transition.
-        next_observation: after it.
-        terminal: whether no reward can follow. The end of the time allowed is never terminal.
-    """
-
-    observation: Float[Array, "*batch obs"]
-    action: Float[Array, "*batch act"]
-    reward: Float[Array, "*batch"]
-    next_observation: Float[Array, "*batch obs"]
-    terminal: Bool[Array, "*batch"]
-
-    @property
-    def num_rows(self) -> int:
-        """Length of the leading axis."""
-        return self.reward.shape[0]
-
-    def take(self, rows: Int[Array, "*rows"] | slice) -> "Transitions":
-        """Return some of the rows."""
-        return jax.tree.map(lambda a: a[rows], self)
 
 
 def from_episodes(episodes: Episodes) -> Transitions:

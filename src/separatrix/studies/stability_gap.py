@@ -299,8 +299,8 @@ FINDINGS = [
             gap("er-mechanism", "argmin_step"), AtMost(15.0), arms=("er-mechanism",), units="step"),
     Finding("F5d", "EWC's stability gradient is exactly zero at the first update after a switch.", "section 5",
             first_stability("ewc-60"), AtMost(0.0), published=0.0, arms=("ewc-60",)),
-    Finding("F5e", "So is LwF's, to the rounding of float32.", "section 5", first_stability("lwf-60"), AtMost(1e-6),
-            published=0.0, arms=("lwf-60",)),
+    Finding("F5e", "So is LwF's.", "section 5", first_stability("lwf-60"), AtMost(0.0), published=0.0,
+            arms=("lwf-60",)),
     Finding("F6a", "With the task known there is a gap still: mean depth.", "appendix",
             lambda ds: mean_depth(ds, "er-task-incremental"), AtLeast(0.02), arms=("er-task-incremental",)),
     Finding("F6b", "It is smaller than without: class-incremental minus task-incremental depth.", "appendix",
@@ -328,8 +328,9 @@ REMARKS = {
     number is between 1.2 and 2.4 for four of five seeds, whose depth is 0.2 to 0.45, and 3.84 for the fifth, which
     loses the old task altogether (0.85): the wide interval is one explosion, not a deeper gap.""",
     "F4d": "The seed that explodes (see F4a) does not recover within the run.",
-    "F5e": """Teacher and student have the same parameters but are compiled apart, so that their logits may differ in
-    the last bit; the threshold allows for that.""",
+    "F5e": """The norm of the gradient is 1e-8, the rounding of float32: teacher and student have the same parameters
+    but are compiled apart, so that their logits may differ in the last bit. To that precision the claim holds; exactly,
+    as the threshold of the card asks, it does not.""",
 }
 
 STUDY = Study(
