@@ -215,7 +215,8 @@ def test_value_grid_interpolates_and_closes_on_itself():
     assert float(grid.at(jnp.array([1.0, 2.0]))) == 5.0
     assert float(grid.at(jnp.array([0.5, 0.5]))) == pytest.approx(np.mean([0, 1, 3, 4]))
     assert float(grid.at(jnp.array([3.5, 0.0]))) == pytest.approx((9 + 0) / 2)  # between the last row and the first
-    assert float(grid.at(jnp.array([4.0, 1.0]))) == float(grid.at(jnp.array([0.0, 1.0])))
+    for beyond, within in ((4.0, 0.0), (5.25, 1.25), (-0.5, 3.5)):
+        assert float(grid.at(jnp.array([beyond, 1.0]))) == float(grid.at(jnp.array([within, 1.0])))
 
 
 def test_bad_environments_are_refused():

@@ -80,6 +80,15 @@ def test_states_that_are_only_ever_reached_last_are_found():
     assert edge.first_unsupported == 0 or np.isnan(edge.first_unsupported)
 
 
+def test_values_that_nothing_supports_are_one_reward_and_the_bound():
+    log = logged(wander, 100)
+    coin = np.random.default_rng(3).integers(0, 2, len(log.reward)).astype(float)
+    found = audit(log._replace(reward=coin), wander_batch, discount=0.9, margin=1e-9, resamples=0, features=20)
+    assert found.unsupported == 1
+    assert found.value["pessimistic"] == pytest.approx(0.5 + 0.9 * 0.0, abs=0.1)
+    assert found.value["optimistic"] == pytest.approx(0.5 + 0.9 * 10.0, abs=0.1)
+
+
 def wander_batch(observations):
     return np.random.default_rng(1).uniform(-1, 1, observations.shape)
 

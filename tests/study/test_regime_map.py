@@ -57,8 +57,10 @@ def test_a_killed_map_goes_on_and_ends_alike(tmp_path):
     resumed = map_regime(study, Settings(), "diverges", ranges, tmp_path / "b", resolution=16, seeds=3)
     xr.testing.assert_identical(resumed, whole)
     assert 81 not in evaluated  # the first grid was kept
+    evaluated.clear()
     again = map_regime(study, Settings(), "diverges", ranges, tmp_path / "b", resolution=16, seeds=3)
     xr.testing.assert_identical(again, whole)
+    assert not evaluated  # the line that the kill tore did not swallow the next
 
 
 def test_folder_is_named_by_all_that_determines_the_numbers():

@@ -82,7 +82,8 @@ def test_other_settings_become_cells():
 
 def test_a_population_too_large_for_memory_is_run_in_parts(monkeypatch):
     points = {"rate": np.linspace(0.1, 1.5, 8), "momentum": np.zeros(8)}
-    whole = run_points(STUDY.arms["descend"], Settings(), KEYS, points)
+    few = Settings(steps=4)  # so that no two points end alike
+    whole = run_points(STUDY.arms["descend"], few, KEYS, points)
     asked = []
 
     def scarce(needed, members):
@@ -91,7 +92,7 @@ def test_a_population_too_large_for_memory_is_run_in_parts(monkeypatch):
             raise memory.TooLarge("too large")
 
     monkeypatch.setattr("separatrix._core.run.check_fits", scarce)
-    parts = run_points(STUDY.arms["descend"], Settings(), KEYS, points)
+    parts = run_points(STUDY.arms["descend"], few, KEYS, points)
     assert sorted(asked) == [4, 4, 4, 4, 8, 8, 16]
     xr.testing.assert_allclose(parts, whole)
 
