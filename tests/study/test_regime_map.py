@@ -92,7 +92,8 @@ def test_bad_maps_are_refused(tmp_path):
     with pytest.raises(UsageError, match="this arm does not depend on rate"):
         map_regime(STUDY, Settings(), "unlike", ranges, tmp_path)
     with pytest.raises(UsageError, match="`resolution` must be `coarse` times a power of two"):
-        map_regime(STUDY, Settings(), "diverges", ranges, tmp_path, resolution=33)
+        map_regime(STUDY, Settings(), "diverges", ranges, tmp_path / "new", resolution=33)
+    assert not (tmp_path / "new").exists()  # a refused map leaves nothing behind
 
 
 @pytest.mark.parametrize(

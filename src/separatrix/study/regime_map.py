@@ -165,7 +165,6 @@ class _Known:
 
     def __init__(self, path: Path):
         self.path, self.results = path, {}
-        path.parent.mkdir(parents=True, exist_ok=True)
         for line in path.read_text().splitlines() if path.exists() else []:
             try:
                 batch = json.loads(line)
@@ -186,11 +185,13 @@ class _Known:
 
     def add(self, points: list[tuple], seeds: list[int], inside: np.ndarray) -> None:
         line = json.dumps({"points": points, "seeds": seeds, "inside": inside.astype(int).tolist()})
-        with storing(self.path), self.path.open("a") as file:
-            file.write("\n" + line if self._torn() else line)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
+        with storing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a") as file:
+                file.write("\n" + line if self._torn() else line)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
         self._take(points, seeds, inside)
 
     def _torn(self) -> bool:
