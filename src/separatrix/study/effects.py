@@ -1,11 +1,41 @@
 """Effects that most findings are made of: from a study's Dataset to one number a seed."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["curve", "final", "first_step", "per_seed"]
+__all__ = ["curve", "final", "first_step", "least", "most", "of", "per_seed"]
+
+
+def of(results: "xr.Dataset", arm: str, variable: str, **labels: Any) -> "xr.DataArray":
+    """Return one variable of one arm, at labels of its other dimensions.
+
+    Args:
+        results: Dataset of a run, with a dimension `arm`.
+        arm: name of the arm.
+        variable: name of the variable.
+        **labels: coordinate by dimension.
+
+    Returns:
+        Array without the dimensions `arm` and those named.
+    """
+    return results[variable].sel(arm=arm, drop=True).sel(labels)
+
+
+def least(cases: "Sequence[xr.DataArray]") -> "xr.DataArray":
+    """Return the smallest of several effects, seed by seed."""
+    import xarray as xr
+
+    return xr.concat(cases, "case").min("case")
+
+
+def most(cases: "Sequence[xr.DataArray]") -> "xr.DataArray":
+    """Return the largest of several effects, seed by seed."""
+    import xarray as xr
+
+    return xr.concat(cases, "case").max("case")
 
 
 def curve(results: "xr.Dataset", arm: str, variable: str) -> "xr.DataArray":

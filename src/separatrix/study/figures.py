@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-__all__ = ["PALETTE", "NoData", "curves", "effect_strip", "inline_svg", "points", "save"]
+__all__ = ["PALETTE", "NoData", "curves", "effect_strip", "inline_svg", "measured", "panels", "points", "save"]
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#7F7F7F")
 """Colours that stay apart for colour-blind readers (Okabe and Ito), on light and on dark ground."""
@@ -111,6 +111,36 @@ def points(variable: str, *, arms: Sequence[str] | None = None) -> "Callable[[xr
         return figure
 
     return draw
+
+
+def panels(columns: int = 1, width: float = 6.4, height: float = 3.8, **options: Any) -> "tuple[Figure, Any]":
+    """Make a figure with panels side by side.
+
+    Args:
+        columns: number of panels.
+        width: in inches.
+        height: in inches.
+        **options: passed to `Figure.subplots`, such as `sharey=True`.
+
+    Returns:
+        The figure, and an array of `columns` axes.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(1, columns, squeeze=False, **options)[0]
+
+
+def measured(ds: "xr.Dataset", variable: str, arms: Sequence[str]) -> list[str]:
+    """Return the arms in which a variable was measured.
+
+    Raises:
+        NoData: if there are none.
+    """
+    here = [arm for arm in arms if variable in ds and arm in ds.arm and bool(ds[variable].sel(arm=arm).notnull().any())]
+    if not here:
+        raise NoData(f"{variable} was not measured in {', '.join(arms)}")
+    return here
 
 
 def _present(ds: "xr.Dataset", variable: str) -> list[str]:
