@@ -26,7 +26,7 @@ def cadence(steps: int, records: int) -> int:
     return next(every for every in range(max(1, -(-steps // records)), steps + 1) if steps % every == 0)
 
 
-def labelled(variables: Mapping[Hashable, tuple[Sequence[str], Any, str]], **coordinates: Sequence[Any]) -> xr.Dataset:
+def labelled(variables: Mapping[Hashable, tuple[Sequence[str], Any, str]], **coordinates: Any) -> xr.Dataset:
     """Make a Dataset of dimensionless variables whose first dimension is `seed`.
 
     Args:
