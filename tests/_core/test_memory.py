@@ -1,5 +1,7 @@
 """A population that cannot fit is refused before it starts."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -7,7 +9,7 @@ import pytest
 
 from separatrix import Probe, run
 from separatrix._core import memory
-from separatrix._core.memory import TooLarge, available_bytes, tree_bytes
+from separatrix._core.memory import TooLarge, available_bytes, forget_programs, tree_bytes
 from separatrix.systems import LinearMap
 
 
@@ -29,3 +31,20 @@ def test_population_that_needs_more_than_there_is_is_refused(monkeypatch):
         run(process, keys, 100, probes=[probe])
     monkeypatch.setattr(memory, "available_bytes", lambda: 4 * needs)
     run(process, keys, 100, probes=[probe])
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="the system does not tell its memory maps")
+def test_programs_are_dropped_when_maps_run_out_and_their_maps_come_back():
+    count = lambda: len(Path("/proc/self/maps").read_bytes().splitlines())  # noqa: E731
+    before = count()
+    programs = [jax.jit(lambda x, i=i: jnp.sin(x) + i) for i in range(20)]
+    for program in programs:
+        program(1.0)
+    grown = count()
+    assert grown > before + 20  # each has some; a few others come and go
+    assert not forget_programs()  # far from the limit
+    assert count() > grown - 10
+    limit = int(Path("/proc/sys/vm/max_map_count").read_text())
+    assert forget_programs(share=before / limit)
+    assert count() < grown - 20
+    assert programs[3](0.0) == 3.0  # compiled again

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 from jaxtyping import PyTree
 
-__all__ = ["TooLarge", "available_bytes", "check_fits", "tree_bytes"]
+__all__ = ["TooLarge", "available_bytes", "check_fits", "forget_programs", "tree_bytes"]
 
 
 class TooLarge(ValueError):
@@ -52,3 +52,25 @@ def check_fits(needed: int, members: int) -> None:
             f"{members} runs need {needed / 2**30:.1f} GiB for their states and records, and {available / 2**30:.1f} "
             "GiB are free; run fewer at once, or record less often."
         )
+
+
+def forget_programs(share: float = 0.6) -> bool:
+    """Drop compiled programs if they have used up most of the memory maps that a process may have.
+
+    XLA maps the code of each program, and where the system refuses another map (Linux grants 65,530) it crashes. A
+    session that compiles thousands of programs gets there. What is still needed is compiled again.
+
+    Args:
+        share: of the limit, from which on programs are dropped.
+
+    Returns:
+        Whether they were dropped; never where the system does not tell its maps.
+    """
+    try:
+        with open("/proc/self/maps", "rb") as maps, open("/proc/sys/vm/max_map_count") as limit:
+            full = sum(1 for _ in maps) > share * int(limit.read())
+    except (OSError, ValueError):
+        return False
+    if full:
+        jax.clear_caches()
+    return full

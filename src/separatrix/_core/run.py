@@ -15,7 +15,7 @@ from . import checkpoint
 from .intervention import holder_of, replace
 from .keys import check_keys, named_key
 from .layout import blocks_of, candidates, num_workers, run_blocks, shard
-from .memory import check_fits, tree_bytes
+from .memory import check_fits, forget_programs, tree_bytes
 from .monitor import Cancelled, Monitor, current_monitor
 from .probe import Probe
 from .process import AbstractProcess
@@ -137,6 +137,7 @@ def run(
     if block is not None and block < 1:
         raise ValueError(f"`block` must be at least 1; got {block}.")
     monitor = current_monitor()
+    forget_programs()
     population = _Population(process, key, stream, tuple(probes), dict(over or {}), vary, state, start)
     schedule = Schedule(population.probes, steps)
     monitor.begin(label, steps, population.size)

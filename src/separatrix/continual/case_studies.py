@@ -5,6 +5,7 @@ bandit whose arms drift, and the dynamics of pendulums to model. They show that 
 are small models for lifetimes of your own.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -45,6 +46,15 @@ __all__ = [
 VISITS = 3  # of each task: performance recovery needs two recoveries
 
 
+# What lifetimes share is made once, so that all of them share their compiled programs.
+_OPTIMISER = optax.chain(optax.clip_by_global_norm(5.0), optax.sgd(0.03, momentum=0.9))
+
+
+@functools.cache
+def _network(sizes: tuple[int, ...]) -> Callable[[Key[Array, ""]], MLP]:
+    return lambda key: MLP(key, sizes, use_bias=True)
+
+
 def _squared(outputs: Array, targets: Array) -> Array:
     return jnp.mean((outputs - targets) ** 2, axis=-1)
 
@@ -56,9 +66,9 @@ def _minus_error(outputs: Array, targets: Array) -> Array:
 def _supervised(key, tasks: TaskSet, sizes, loss, score, steps: int, method: Intervention | None, label: str):
     order = (*range(tasks.num_tasks),) * VISITS
     learner = Learner(
-        model=lambda k: MLP(k, sizes, use_bias=True),
+        model=_network(sizes),
         loss=loss,
-        optimiser=optax.chain(optax.clip_by_global_norm(5.0), optax.sgd(0.03, momentum=0.9)),
+        optimiser=_OPTIMISER,
         stream=TaskStream(tasks, steps, batch_size=32, order=order),
     )
     method = experience_replay(Balanced(40 * tasks.num_tasks, tasks.num_tasks, by_task)) if method is None else method
