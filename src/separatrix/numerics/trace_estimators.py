@@ -53,7 +53,7 @@ def space_of(matvec: Any, dim: int | None) -> tuple[int, Any]:
 
 
 def _products(matvec: Any, vectors: Float[Array, "k dim"], at_once: int) -> Float[Array, "k dim"]:
-    return jax.lax.map(prepare(matvec), vectors, batch_size=at_once).astype(vectors.dtype)
+    return _mapped(prepare(matvec), vectors, at_once).astype(vectors.dtype)
 
 
 def _signs(key: Key[Array, ""], count: int, dim: int, dtype: Any) -> Float[Array, "count dim"]:
@@ -110,7 +110,7 @@ def _quadratic_forms(matvec: Any, key, count: int, dim: int, dtype: Any, at_once
         z = jr.rademacher(jr.fold_in(key, i), (dim,), dtype)
         return z @ product(z)
 
-    return jax.lax.map(one, jnp.arange(count), batch_size=at_once)
+    return _mapped(one, jnp.arange(count), at_once)
 
 
 @eqx.filter_jit
@@ -265,6 +265,11 @@ def hutchinson_diagonal(
     (mean, squares), _ = jax.lax.scan(add, (zero, zero), jnp.arange(num_matvecs))
     error = jnp.sqrt(squares / (num_matvecs - 1) / num_matvecs) if num_matvecs > 1 else jnp.full_like(mean, jnp.nan)
     return Estimate(mean, error, jnp.int32(num_matvecs))
+
+
+def _mapped(function: Any, xs: Any, at_once: int) -> Array:
+    # a batch of one would still be a batch to XLA, whose batched convolutions take twice as long
+    return jax.lax.map(function, xs, batch_size=at_once if at_once > 1 else None)
 
 
 def _at_least(least: int, num_matvecs: int) -> None:
