@@ -381,6 +381,14 @@ STUDY = Study(
         "Performance maintenance of every lifetime": points("pm"),
         "Relative performance of every lifetime": points("rp"),
     },
+    remarks={
+        "F2a": "Lifetimes differ: without EWC maintenance is between -20 and -1 over five of them. Twenty decide "
+        "(preset thorough).",
+        "F2c": "Maintenance is mostly best at a strength of 300, not at 1,000, where relative performance has "
+        "fallen to a half: who learns little has little to maintain. So the ranks are not fully reversed.",
+        "F3b": "The shortfall is between 0.14 and 0.20 with twenty lifetimes, at the threshold or just above it.",
+        "F4": "Five lifetimes do not decide; with twenty the interval lies below zero.",
+    },
     revision=2,
     costs={"quick": "a minute", "default": "2 minutes", "thorough": "15 minutes", "full": "half an hour"},
 )

@@ -11,7 +11,7 @@ from separatrix.study.study import Study
 from .baselines import ON_LORENZ, ON_MULTICHUA
 from .bound import bound
 from .figures import SHOWN, attractors, spectra
-from .findings import ESTIMATORS, FINDINGS
+from .findings import ESTIMATORS, FINDINGS, REMARKS
 from .forced import adaptive, arm_of, constant, gtf_long, lorenz96_gtf, lorenz96_sparse, sparse, sparse_long
 from .settings import PRESETS
 
@@ -71,6 +71,7 @@ STUDY = Study(
         "Adaptive strength of forcing over training": curves("alpha", arms=["adaptive", *ESTIMATORS, "lorenz96-gtf"]),
         "State-space divergence, every seed": points("d_stsp"),
     },
+    remarks=REMARKS,
     costs={
         "quick": "a minute, most of it compilation",
         "default": "4 minutes",
