@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 import traceback
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     store = _Parser(add_help=False)
-    store.add_argument("--store", metavar="DIR", default="runs", help="folder of all runs (default: runs)")
+    store.add_argument("--store", metavar="DIR|URL", default="runs", help="folder, or URL, of all runs (default: runs)")
     store.add_argument("--debug", action="store_true", help="show the traceback of an error")
     as_json = _Parser(add_help=False)
     as_json.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
@@ -215,22 +216,29 @@ def _settings(study: Any, words: argparse.Namespace) -> Any:
     return settings
 
 
+def _folder_only(words: argparse.Namespace, what: str) -> None:
+    from separatrix.study.errors import UsageError
+    from separatrix.study.remote import is_url
+
+    if is_url(words.store):
+        raise UsageError(f"{what} needs a folder, and {words.store} is none; name one with --store")
+
+
 def _carry_out(study: Any, settings: Any, preset: str, words: argparse.Namespace, over: Any = (), fresh: bool = False):
     """Compute what a run or sweep lacks; return its store and the outcome, None if it was stopped."""
     from separatrix._core.monitor import Cancelled
     from separatrix.study.computing import Job
     from separatrix.study.console import ConsoleReporter
     from separatrix.study.execute import execute, execute_on
-    from separatrix.study.identity import settings_hash
-    from separatrix.study.plan import run_settings
     from separatrix.study.provenance import provenance
     from separatrix.study.settings import describe
     from separatrix.study.store import open_run
+    from separatrix.study.sweep import run_name
 
     arms = sorted(study.arms) if over else []
-    swept = {"over": [[axis.name, list(axis.values)] for axis in over], "arms": arms} if over else {}
-    name = settings_hash({"preset": preset, **run_settings(study, settings), **swept})
+    name = run_name(study, settings, preset, over)
     if fresh:
+        _folder_only(words, "--fresh, which moves a run aside,")
         _move_aside(Path(words.store) / study.slug / name)
     known, about = {"settings": describe(settings)}, provenance()
     store = open_run(words.store, study.slug, name, create=True, preset=preset, provenance=about, **known)
@@ -240,7 +248,8 @@ def _carry_out(study: Any, settings: Any, preset: str, words: argparse.Namespace
         with stop, ConsoleReporter() as reporter:
             if workers is None:
                 return store, execute(study, settings, preset, store, reporter, lambda: stop.requested)
-            root, flag = str(Path(words.store).resolve()), str(store.folder.resolve() / f"stop-{os.getpid()}")
+            root = words.store if store.remote else str(Path(words.store).resolve())
+            flag = f"{root}/{study.slug}/{name}/stop-{socket.gethostname()}-{os.getpid()}"
             job = Job(words.slug, over, arms, describe(settings), root, study.slug, name, about, flag)
             asked = lambda: stop.requested  # noqa: E731
             return store, execute_on(workers, job, study, settings, preset, store, reporter, asked)
@@ -263,12 +272,12 @@ def _run_one(study: Any, settings: Any, words: argparse.Namespace) -> tuple[dict
 
     store, outcome = _carry_out(study, settings, words.preset, words, fresh=words.fresh)
     if outcome is None:
-        return {"study": study.slug, "preset": words.preset, "store": str(store.folder), "stopped": True}, INTERRUPTED
+        return {"study": study.slug, "preset": words.preset, "store": store.place, "stopped": True}, INTERRUPTED
     verdicts = verdicts_of(study, words.preset, store.results()) if store.committed() else []
     document = {
         "study": study.slug,
         "preset": words.preset,
-        "store": str(store.folder),
+        "store": store.place,
         "computed": outcome.computed,
         "kept": outcome.kept,
         "failed": outcome.failed,
@@ -278,7 +287,7 @@ def _run_one(study: Any, settings: Any, words: argparse.Namespace) -> tuple[dict
     if not words.json:
         if store.committed():
             print_verdicts(study, words.preset, verdicts)
-        print(f"{outcome.computed} cells computed, {outcome.kept} kept, in {outcome.seconds:.0f} s: {store.folder}")
+        print(f"{outcome.computed} cells computed, {outcome.kept} kept, in {outcome.seconds:.0f} s: {store.place}")
     return document, 1 if outcome.failed else 0
 
 
@@ -301,7 +310,7 @@ def _sweep(words: argparse.Namespace) -> int:
     drawn = draw_sweep(study, results, over, words.show, store.folder / "figures")
     document = {
         "study": study.slug,
-        "store": str(store.folder),
+        "store": store.place,
         "axes": {axis.name: list(axis.values) for axis in over},
         "computed": outcome.computed,
         "kept": outcome.kept,
@@ -314,7 +323,7 @@ def _sweep(words: argparse.Namespace) -> int:
     else:
         sizes = " x ".join(f"{len(axis.values)} {axis.name}" for axis in over)
         print(f"{sizes}: {outcome.computed} cells computed, {outcome.kept} kept, in {outcome.seconds:.0f} s")
-        print(f"results: {store.folder / 'results.zarr'}", *(f"figure: {path}" for path in drawn), sep="\n")
+        print(f"results: {store.place}/results.zarr", *(f"figure: {path}" for path in drawn), sep="\n")
     return 1 if outcome.failed else 0
 
 
@@ -326,6 +335,7 @@ def _map(words: argparse.Namespace) -> int:
     from separatrix.study.settings import with_overrides
     from separatrix.study.study import find_study
 
+    _folder_only(words, "a map")
     study = find_study(words.slug)
     settings = with_overrides(study.presets[words.preset], words.changes)
     if words.regime is None and len(study.regimes) != 1:
@@ -424,13 +434,17 @@ def _use_compilation_cache() -> None:
 
 def _found(words: argparse.Namespace, slug: str) -> tuple[Any, Any, str]:
     """Return study, store and preset of the latest run to look at."""
+    from separatrix.study.remote_runs import pull
     from separatrix.study.store import open_run
     from separatrix.study.study import find_study
     from separatrix.study.verdicts import latest_run
 
     study = find_study(slug)
     run = latest_run(words.store, study.slug, words.preset)
-    return study, open_run(words.store, study.slug, run.settings_hash), run.preset
+    store = open_run(words.store, study.slug, run.settings_hash)
+    for line in pull(store):
+        print(f"separatrix: {line}", file=sys.stderr)
+    return study, store, run.preset
 
 
 def _verdicts(words: argparse.Namespace) -> int:
@@ -482,9 +496,13 @@ def _export(words: argparse.Namespace) -> int:
 
 
 def _view(words: argparse.Namespace) -> int:
+    from separatrix.study.store import copy_of
     from separatrix.view import serve_view
 
-    serve_view(words.store, host=words.host, port=words.port, token=words.token, files=words.files)
+    folder = copy_of(words.store)
+    if folder != words.store:
+        print(f"separatrix: showing {folder}, a copy as of now; what is run from the page stays there", file=sys.stderr)
+    serve_view(folder, host=words.host, port=words.port, token=words.token, files=words.files)
     return 0
 
 

@@ -38,7 +38,7 @@ def site(tmp_path_factory):
     view_store.fill_damaged(root)
     listener = _listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    app = create_app(root, Access.of("127.0.0.1", port, None), [view_store.SAMPLE])
+    app = create_app(root, Access.of("127.0.0.1", port, None), [view_store.SAMPLE, view_store.QUADRATIC])
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
@@ -103,10 +103,12 @@ def pages(site):
         "/compare": "select",
         "/start": ".overview li",
         "/start/sample": "form",
+        "/start/quadratic/sweep": "form .axis",
+        "/start/quadratic/map": "form .axis",
     }
 
 
-@pytest.mark.parametrize("number", range(9))
+@pytest.mark.parametrize("number", range(11))
 def test_every_page_is_quiet_and_fits_a_phone(open_page, site, number):
     path, wait = list(pages(site).items())[number]
     page = open_page(path, PHONE, "dark", wait)
@@ -203,6 +205,31 @@ def test_findings_are_drawn_and_said(open_page, site):
     page.get_by_text("All cells", exact=True).click()
     page.wait_for_selector("[data-cell-table] tbody tr")
     assert page.locator("[data-cell-table] tbody tr").count() == 6
+
+
+def test_the_figures_of_the_study_are_drawn_in_the_colour_of_the_text(open_page, site):
+    page = open_page(f"/runs/{site[1][0]}", scheme="dark", wait=".figures")
+    page.locator("[data-figure]").scroll_into_view_if_needed()
+    page.wait_for_selector("[data-figure] svg")
+    assert page.get_by_role("img", name="Loss").count() == 1
+    assert page.evaluate("getComputedStyle(document.querySelector('[data-figure] text')).fill") == "rgb(228, 232, 236)"
+    line = "getComputedStyle(document.querySelector('[data-figure] svg [id$=line2d_1] path')).strokeWidth"
+    assert page.evaluate("document.querySelector('[data-figure] svg [style]')") is None
+    assert page.evaluate(line) != "1px"  # what stood in style attributes, which the policy forbids, is there
+
+
+def test_a_map_is_started_from_the_form_and_shown(open_page, monkeypatch):
+    monkeypatch.setenv("SEPARATRIX_CACHE", "")
+    page = open_page("/start/quadratic/map", PHONE)
+    page.get_by_label("setting").first.select_option("rate")
+    assert page.get_by_label("low", exact=True).first.input_value() == "0.05"  # a suggestion
+    page.get_by_label("low", exact=True).first.fill("0.25")
+    page.get_by_label("high", exact=True).first.fill("3.75")
+    page.get_by_label("cells a side", exact=True).select_option("16")
+    page.get_by_role("button", name="Start the map").click()
+    page.wait_for_url("**/maps/quadratic/*")
+    page.wait_for_selector(PLOT, timeout=60_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE
 
 
 def test_two_chosen_runs_are_compared(open_page, site):

@@ -11,6 +11,7 @@ import xarray as xr
 from separatrix import cli
 from separatrix.study.errors import UsageError
 from separatrix.study.regime_map import draw_map, map_folder, map_regime, parse_ranges
+from separatrix.study.study import find_study
 
 from . import quadratic_study
 from .quadratic_study import STUDY, Settings
@@ -122,3 +123,29 @@ def test_command_traces_and_draws(tmp_path, capsys, monkeypatch):
     assert Path(document["store"], "map.png").read_bytes()[:4] == b"\x89PNG"
     assert cli.main(["verdicts", "--store", str(tmp_path)]) == 2  # a map is no run
     assert "there is no finished run" in capsys.readouterr().err
+
+
+def labelled(**curves):
+    """Curves of one point and seed each, by step 0, 1, ..."""
+    values = {name: (("point", "seed", "step"), np.array(rows, float)[:, None]) for name, rows in curves.items()}
+    return xr.Dataset(values, {"step": np.arange(len(next(iter(curves.values()))[0]))})
+
+
+def test_a_run_that_diverges_has_forgotten():
+    ds = labelled(old=[[0.1, 0.9, 0.5, 0.85], [0.1, 0.9, 0.9, 0.75], [0.1, 0.9, np.nan, np.nan]])
+    ds = ds.rename(old="accuracy").expand_dims(task=2).assign(task_ends=(("seed", "task"), [[1.0, 3.0]]))
+    assert find_study("stability-gap").regimes["forgets"].inside(ds).values.tolist() == [[False], [True], [True]]
+
+
+def test_grokking_is_late_memorising_is_never():
+    train = [[1, 0.01, 0.01, 0.01, 0.01]] * 2 + [[1, 1, 0.01, 0.01, 0.01], [1, np.nan, np.nan, np.nan, np.nan]]
+    test = [[1, 1, 1, 0.01, 0.01], [1, 1, 1, 1, 1], [1, 1, 1, 0.01, 0.01], [1, np.nan, np.nan, np.nan, np.nan]]
+    ds, regimes = labelled(train_mse=train, test_mse=test), find_study("grokking-lazy-to-rich").regimes
+    assert regimes["groks"].inside(ds).values[:, 0].tolist() == [True, False, False, False]
+    assert regimes["memorises"].inside(ds).values[:, 0].tolist() == [False, True, False, False]
+
+
+def test_no_number_is_divergence():
+    ds = labelled(train_loss=[[1, 3, 0.5], [1, 0.5, 1.5], [1, np.nan, np.nan]]).expand_dims(rate=1)
+    inside = find_study("dynamical-stability-sgd").regimes["diverges"].inside(ds)
+    assert inside.values.tolist() == [[False], [True], [True]]

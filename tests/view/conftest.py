@@ -30,6 +30,6 @@ def client(filled):
     from separatrix.view.application import create_app
     from separatrix.view.security import Access
 
-    app = create_app(filled, Access.of("127.0.0.1", 80, None), [view_store.SAMPLE])
+    app = create_app(filled, Access.of("127.0.0.1", 80, None), [view_store.SAMPLE, view_store.QUADRATIC])
     with TestClient(app, base_url="http://127.0.0.1", follow_redirects=False) as open_client:
         yield open_client

@@ -7,7 +7,7 @@ from separatrix.study.store import find_runs
 from separatrix.view import run_results
 from separatrix.view.judging import Judging
 from separatrix.view.library import Library
-from separatrix.view.run_results import RunResults, fingerprint
+from separatrix.view.run_results import RunResults
 
 from .view_store import SAMPLE, fill_sample
 
@@ -42,7 +42,7 @@ def test_an_answer_is_computed_once_for_each_state_of_the_cells(tmp_path):
 def test_cells_are_not_joined_again_at_once_and_the_answer_says_which_it_rests_on(tmp_path, monkeypatch):
     monkeypatch.setattr(run_results, "PATIENCE", 1e9)
     store, results = fill_sample(tmp_path, keep=0.5, steps=400), RunResults()
-    before = fingerprint(store)
+    before = store.fingerprint()
     arms = lambda ds: ds.sizes["arm"]  # noqa: E731
     assert results.derive_stamped(store, "arms", arms) == (2, before)
     fill_sample(tmp_path, steps=400)
@@ -52,11 +52,11 @@ def test_cells_are_not_joined_again_at_once_and_the_answer_says_which_it_rests_o
     run = find_runs(tmp_path)[0][0]
     verdicts, stamp = judging.now(run, store)
     assert [v.verdict for v in verdicts] == ["reproduced", "inconclusive"]
-    assert stamp == before != fingerprint(store)
+    assert stamp == before != store.fingerprint()
     (store.folder / "aside").rename(store.folder / "results.zarr")
     verdicts, stamp = judging.now(run, store)
     assert [v.verdict for v in verdicts] == ["reproduced", "not reproduced"]
-    assert stamp == fingerprint(store)
+    assert stamp == store.fingerprint()
     judging.close()
 
 

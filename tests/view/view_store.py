@@ -14,7 +14,9 @@ from separatrix.study.settings import describe
 from separatrix.study.store import Store, open_run
 from separatrix.study.study import find_study
 
-SAMPLE = str(Path(__file__).parent.parent / "study" / "sample_study.py")
+SAMPLE, QUADRATIC = (
+    str(Path(__file__).parent.parent / "study" / f"{name}_study.py") for name in ("sample", "quadratic")
+)
 
 
 def fill_sample(root: Path, preset: str = "default", keep: float = 1.0, **changes) -> Store:

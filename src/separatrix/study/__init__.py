@@ -7,6 +7,7 @@ from .errors import UsageError
 from .figures import curves, points
 from .files import StoreError
 from .finding import AtLeast, AtMost, Between, Finding, Verdict, judge
+from .remote_runs import pull
 from .statistics import (
     holm,
     interquartile_mean,
@@ -42,5 +43,6 @@ __all__ = [
     "open_run",
     "points",
     "probability_of_improvement",
+    "pull",
     "sign_flip_p",
 ]

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, Protocol
 from .errors import UsageError
 from .files import StoreError, storing
 from .plan import Cell
+from .remote_runs import obtain
+from .stop_flag import StopFlag
 from .store import Store, open_run
 from .study import Study, find_study
 
@@ -45,11 +47,11 @@ class Job(NamedTuple):
         over: axes of a sweep; none for a plain run.
         arms: arms of a sweep.
         settings: fields of the study's settings.
-        root: folder of all runs, which all processes share.
+        root: folder of all runs, which all processes share, or a URL that all reach.
         slug: of the study.
         settings_hash: of the run.
         provenance: for the headers of the cells.
-        stop: a file whose presence asks the processes to stop.
+        stop: the place of the `StopFlag` that asks the processes to stop.
     """
 
     reference: str
@@ -73,7 +75,7 @@ class Job(NamedTuple):
 
         Raises:
             CellFailed: if the arm raised an exception.
-            separatrix.Cancelled: if the stop file appeared.
+            separatrix.Cancelled: if the flag was set.
         """
         study = self.study()
         store = open_run(self.root, self.slug, self.settings_hash, provenance=self.provenance)
@@ -82,9 +84,9 @@ class Job(NamedTuple):
         if not lock.try_acquire():
             return False
         try:
-            if cell.id in store.committed():
+            if obtain(store, cell.id):
                 return False
-            compute(study, settings, cell, store, None, Path(self.stop).exists)
+            compute(study, settings, cell, store, None, StopFlag(self.stop).is_set)
             return True
         finally:
             lock.release()

@@ -1,11 +1,16 @@
 """Run the missing cells of a study here, one at a time or in several processes, each resumable."""
 
+import os
+import socket
 import time
+import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from .computing import CellFailed, Job, Watcher, compute, read_progress
 from .plan import Cell, plan
+from .remote_runs import obtain, pull, push, send_manifest
+from .stop_flag import StopFlag
 from .store import Store
 from .study import Study
 from .workers import Workers
@@ -78,7 +83,7 @@ def execute(
             try:
                 progressed = True
                 pending.remove(cell)
-                if cell.id in store.committed():  # another process finished it meanwhile
+                if obtain(store, cell.id):  # another process finished it meanwhile
                     kept += 1
                     continue
                 reporter.start_cell(cell, len(cells) - len(pending), len(cells))
@@ -93,8 +98,7 @@ def execute(
         if pending and not progressed:
             told = told or _tell_of_owner(store, pending[0], reporter)
             time.sleep(SECONDS_BETWEEN_LOOKS)
-    if store.committed():
-        store.write_results()
+    _conclude(store, reporter)
     return Outcome(computed, kept, failed, time.monotonic() - began)
 
 
@@ -126,15 +130,13 @@ def execute_on(
     Raises:
         separatrix.Cancelled: on request; what was computed is kept.
     """
-    from pathlib import Path
-
     from separatrix._core.monitor import Cancelled
 
-    began, stop = time.monotonic(), Path(job.stop)
-    stop.unlink(missing_ok=True)
+    began, stop = time.monotonic(), StopFlag(job.stop)
+    stop.clear()
     cells, pending = _pending(study, settings, preset, store, reporter)
     kept, computed, failed, told = len(cells) - len(pending), 0, [], False
-    running = {workers.submit(job, cell): cell for cell in pending}
+    running, asked = {workers.submit(job, cell): cell for cell in pending}, False
     shown: tuple[str, int] | None = None
     try:
         while running:
@@ -146,35 +148,51 @@ def execute_on(
                     failed.append(str(error))
                     reporter.message(str(error))
                     continue
-                if done:
-                    computed += 1
-                elif cell.id in store.committed():
-                    kept += 1
+                if obtain(store, cell.id):
+                    computed, kept = computed + done, kept + (not done)
+                elif done:
+                    failed.append(
+                        f"arm {cell.arm!r} was computed, but {store.place} does not hold it: do all reach it?"
+                    )
+                    reporter.message(failed[-1])
                 else:  # another run holds it
                     told = told or _tell_of_owner(store, cell, reporter)
                     time.sleep(SECONDS_BETWEEN_LOOKS)
                     running[workers.submit(job, cell)] = cell
-            if cancelled() and not stop.exists():
-                stop.touch()
+            if not asked and cancelled():
+                stop.set()
+                asked = True
             shown = _show(store, list(running.values()), len(cells), reporter, shown)
     except Cancelled:
         raise Cancelled(f"{study.slug} stopped.") from None
     finally:
         workers.close()
-        stop.unlink(missing_ok=True)
-    if store.committed():
-        store.write_results()
+        stop.clear()
+    _conclude(store, reporter)
     return Outcome(computed, kept, failed, time.monotonic() - began)
 
 
 def _pending(study, settings, preset, store: Store, reporter: Reporter) -> tuple[list[Cell], list[Cell]]:
-    for line in store.damaged():
+    for line in [*store.damaged(), *pull(store)]:
         reporter.message(line)
     committed = store.committed()
     cells = plan(study, settings, preset, committed)
     pending = [cell for cell in cells if cell.id not in committed]
     store.set_states([cell.id for cell in pending], "waiting")
+    send_manifest(store)  # every machine then orders the results by this plan
+    if store.remote is not None and pending:
+        # machines that share a URL cannot lock cells for each other; they begin at different ones
+        start = zlib.crc32(f"{socket.gethostname()} {os.getpid()}".encode()) % len(pending)
+        pending = pending[start:] + pending[:start]
     return cells, pending
+
+
+def _conclude(store: Store, reporter: Reporter) -> None:
+    for line in pull(store):  # what other machines have finished meanwhile
+        reporter.message(line)
+    if store.committed():
+        store.write_results()
+    push(store)
 
 
 def _tell_of_owner(store: Store, cell: Cell, reporter: Reporter) -> bool:

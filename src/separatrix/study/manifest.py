@@ -16,7 +16,17 @@ from typing import Any
 from separatrix.study.files import StoreError, read_json, storing, write_json
 from separatrix.study.locks import mutex
 
-__all__ = ["MANIFEST", "SCHEMA", "STATES", "create_manifest", "migrate", "read_manifest", "update_manifest"]
+__all__ = [
+    "MANIFEST",
+    "SCHEMA",
+    "STATES",
+    "checked_manifest",
+    "create_manifest",
+    "join_manifest",
+    "migrate",
+    "read_manifest",
+    "update_manifest",
+]
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
@@ -31,7 +41,7 @@ def _add_layouts(manifest: dict[str, Any]) -> dict[str, Any]:
 _MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {0: _add_layouts}
 
 
-def migrate(manifest: dict[str, Any], path: Path) -> dict[str, Any]:
+def migrate(manifest: dict[str, Any], path: Path | str) -> dict[str, Any]:
     """Bring a manifest to the present schema, step by step.
 
     Args:
@@ -71,7 +81,22 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not os.path.exists(path):  # unlike Path.exists, false where access is denied
         raise StoreError(f"{folder} has no {MANIFEST}; it is not a Separatrix run, choose another with --store")
-    manifest = read_json(path)
+    return checked_manifest(read_json(path), path)
+
+
+def checked_manifest(manifest: Any, path: Path | str) -> dict[str, Any]:
+    """Check and migrate what a manifest's file holds.
+
+    Args:
+        manifest: the JSON value.
+        path: where it comes from, for messages.
+
+    Returns:
+        The manifest in schema `SCHEMA`.
+
+    Raises:
+        StoreError: if it is not a manifest that this version can read.
+    """
     if not isinstance(manifest, dict) or not isinstance(manifest.get("slug"), str):
         raise StoreError(f"{path} is not the manifest of a Separatrix run; choose another with --store")
     manifest = migrate(manifest, path)
@@ -120,6 +145,37 @@ def update_manifest(folder: Path, change: Callable[[dict[str, Any]], None]) -> d
         change(manifest)
         write_json(folder / MANIFEST, manifest)
         return manifest
+
+
+def join_manifest(folder: Path, other: dict[str, Any]) -> dict[str, Any]:
+    """Take over what another copy of the run's manifest knows; unlike an update it is not dated now.
+
+    Args:
+        folder: the run folder; it is made, with the other manifest, if it is missing.
+        other: the other copy, checked. Its order of cells and its layouts prevail, as they were there first.
+
+    Returns:
+        The manifest that is now in the folder.
+
+    Raises:
+        StoreError: if the folder cannot be written.
+    """
+    with storing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with mutex(folder):
+        if not (folder / MANIFEST).exists():
+            write_json(folder / MANIFEST, other)
+            return other
+        ours = read_manifest(folder)
+        joined = {
+            **ours,
+            "layouts": {**ours["layouts"], **other["layouts"]},
+            "cells": {**other["cells"], **ours["cells"]},
+            "updated": max(ours["updated"], other["updated"]),
+        }
+        if joined != ours or list(joined["cells"]) != list(ours["cells"]):
+            write_json(folder / MANIFEST, joined)
+        return joined
 
 
 def _now() -> str:

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-__all__ = ["draw_map", "map_folder", "map_regime", "parse_ranges"]
+__all__ = ["POINTS", "count_runs", "draw_map", "map_folder", "map_regime", "parse_ranges"]
+
+POINTS = "points.jsonl"
+MOST_POINTS_SHOWN = 1_500  # in a picture; more of them hide the boundary
 
 
 def parse_ranges(study: Study, settings: Any, text: str) -> dict[str, tuple[float, float, bool]]:
@@ -69,6 +72,15 @@ def map_folder(root: str | Path, study: Study, settings: Any, regime: str, optio
     return Path(root) / study.slug / "maps" / settings_hash(identity)
 
 
+def count_runs(folder: Path) -> int:
+    """Return the number of runs that a map has finished, perhaps while it is still being traced.
+
+    Args:
+        folder: of the map.
+    """
+    return len(_Known(folder / POINTS).results)
+
+
 def map_regime(
     study: Study,
     settings: Any,
@@ -111,7 +123,7 @@ def map_regime(
     if name not in study.regimes:
         have = f"; it has {', '.join(study.regimes)}" if study.regimes else "; it declares none"
         raise UsageError(f"{study.slug} has no regime {name!r}{have}")
-    regime, known = study.regimes[name], _Known(folder / "points.jsonl")
+    regime, known = study.regimes[name], _Known(folder / POINTS)
     whole = {key for key in ranges if isinstance(getattr(settings, key), int)}
 
     all_keys = jax.vmap(jax.random.key)(np.arange(seeds, dtype=np.uint32))  # those of the study's own runs
@@ -236,11 +248,28 @@ def draw_map(found: "xr.Dataset") -> "Figure":
         figure.supylabel(names[1])
     if len(names) < 3:
         _scale(axes, found, names)
-        axes.set_title(f"{found.attrs.get('claim', 'inside')}: {found.attrs['runs']:,} runs", fontsize=10)
+    _say(figure, found, len(names) > 1)
     return figure
 
 
+def _say(figure: "Figure", found: "xr.Dataset", coloured: bool) -> None:
+    """Write what the colours are, and what the map cost, above the picture."""
+    from matplotlib import colormaps
+    from matplotlib.patches import Patch
+
+    claim, cost = str(found.attrs.get("claim", "inside")), f"{found.attrs['runs']:,} runs"
+    cost += f"; a uniform grid takes {found.attrs['uniform_runs']:,}"
+    if not coloured:
+        figure.suptitle(f"{claim}\n{cost}", fontsize=10)
+        return
+    sides = {claim: colormaps["coolwarm"](0.75), "not so": colormaps["coolwarm"](0.25)}
+    patches = [Patch(color=colour, label=label) for label, colour in sides.items()]
+    how: Any = {"loc": "outside upper center", "ncols": 2, "frameon": False, "fontsize": 9, "title_fontsize": 9}
+    figure.legend(handles=patches, title=cost, **how)
+
+
 def _draw_plane(axes: Any, found: "xr.Dataset", names: list[str]) -> None:
+    from matplotlib.collections import PatchCollection
     from matplotlib.patches import Rectangle
 
     x, y = names
@@ -248,9 +277,10 @@ def _draw_plane(axes: Any, found: "xr.Dataset", names: list[str]) -> None:
         found[x], found[y], found["inside"].values.T, cmap="coolwarm", vmin=-0.5, vmax=1.5, shading="nearest"
     )
     sides = [found[f"{n}_{end}"].values for n in names for end in ("low", "high")]
-    for x_low, x_high, y_low, y_high in zip(*sides, strict=True):
-        axes.add_patch(Rectangle((x_low, y_low), x_high - x_low, y_high - y_low, color="black", lw=0))
-    axes.plot(found[f"{x}_at"], found[f"{y}_at"], ".", color="white", ms=1, alpha=0.6)
+    cells = [Rectangle((a, c), b - a, d - c) for a, b, c, d in zip(*sides, strict=True)]
+    axes.add_collection(PatchCollection(cells, color="black", lw=0))
+    if found.sizes["point"] < MOST_POINTS_SHOWN:
+        axes.plot(found[f"{x}_at"], found[f"{y}_at"], ".", color="white", ms=1, alpha=0.6)
     axes.set(xlabel=x, ylabel=y)
     axes.grid(False)
 

@@ -21,7 +21,7 @@ from separatrix.study.locks import mutex
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["FINGERPRINT", "read_zarr", "write_zarr"]
+__all__ = ["FINGERPRINT", "open_zarr", "read_zarr", "write_zarr"]
 
 FINGERPRINT = "separatrix_cells"
 
@@ -39,19 +39,40 @@ def read_zarr(path: Path, fingerprint: str) -> xr.Dataset | None:
     Returns:
         The Dataset in memory, or None if it has to be made anew.
     """
+    lazy = open_zarr(path, fingerprint)
+    if lazy is None:
+        return None
+    try:
+        with lazy:
+            dataset = lazy.load()
+    except Exception:  # as below
+        return None
+    del dataset.attrs[FINGERPRINT]
+    return dataset
+
+
+def open_zarr(path: Path, fingerprint: str) -> xr.Dataset | None:
+    """Open the results without their values if they are there and made from the present cells.
+
+    Args:
+        path: the Zarr store.
+        fingerprint: of the present cells.
+
+    Returns:
+        The lazy Dataset, its attribute `FINGERPRINT` included, or None if it has to be made anew.
+    """
     if not path.exists():
         return None
     import xarray as xr
 
     try:
-        with xr.open_zarr(path, chunks=None, decode_timedelta=False) as lazy:
-            if lazy.attrs.get(FINGERPRINT) != fingerprint:
-                return None
-            dataset = lazy.load()
+        lazy = xr.open_zarr(path, chunks=None, decode_timedelta=False)
+        if lazy.attrs.get(FINGERPRINT) != fingerprint:
+            lazy.close()
+            return None
+        return _with_strings(lazy, np.str_)
     except Exception:  # zarr raises many kinds of error for a broken store; the cells hold the truth
         return None
-    del dataset.attrs[FINGERPRINT]
-    return _with_strings(dataset, np.str_)
 
 
 def write_zarr(path: Path, dataset: xr.Dataset, fingerprint: str) -> None:

@@ -9,6 +9,8 @@ A cell is one file because renaming one file is the only atomic step that needs 
 whatever was killed and when. Everything else is a report (the manifest) or derived (`results.zarr` carries a
 fingerprint of the cells it was made from and is ignored when they have changed), so no crash can make the store
 disagree with itself.
+
+A root may be a URL. Then all this is in a folder of this machine, and finished files are sent to the URL as they come.
 """
 
 from __future__ import annotations
@@ -35,12 +37,14 @@ from separatrix.study.manifest import (
     read_manifest,
     update_manifest,
 )
+from separatrix.study.remote import Remote, is_url
+from separatrix.study.remote_runs import fetch_manifest, fetch_manifests, pull, send_manifest
 from separatrix.study.results import read_zarr, write_zarr
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Run", "Store", "find_runs", "open_run"]
+__all__ = ["Run", "Store", "copy_of", "find_runs", "open_run"]
 
 _CELL_FILE = re.compile(r"([0-9a-f]{16})\.npz")
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -67,13 +71,27 @@ class Store:
         slug: of the study.
         settings_hash: name of the folder.
         provenance: goes into the header of each cell committed through this object.
+        remote: where finished cells are sent, if the store is a URL.
     """
 
-    def __init__(self, folder: Path, slug: str, settings_hash: str, provenance: Mapping[str, Any] | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        slug: str,
+        settings_hash: str,
+        provenance: Mapping[str, Any] | None = None,
+        remote: Remote | None = None,
+    ):
         self.folder = folder
         self.slug = slug
         self.settings_hash = settings_hash
         self.provenance = dict(provenance or {})
+        self.remote = remote
+
+    @property
+    def place(self) -> str:
+        """Where the run is, for people: its folder, or its URL."""
+        return str(self.folder) if self.remote is None else f"{self.remote}/{self.slug}/{self.settings_hash}"
 
     @property
     def cells(self) -> Path:
@@ -92,6 +110,10 @@ class Store:
     def committed(self) -> set[str]:
         """Ids of the cells whose files are in place; their content is checked when it is read."""
         return set(self._stamps())
+
+    def fingerprint(self) -> str:
+        """What changes when a cell is committed, replaced or removed; costs a look at the folder."""
+        return _digest(self._stamps().values())
 
     def _stamps(self) -> dict[str, str]:
         """For each committed cell what changes when its file does; a file moved away meanwhile is left out."""
@@ -120,7 +142,8 @@ class Store:
 
         Raises:
             ValueError: if the id, the identity and the Dataset do not fit together.
-            StoreError: if the disk is full or the store is not writable; no half of a file remains.
+            StoreError: if the disk is full or the store is not writable; no half of a file remains. Where only the URL
+                is not, the cell is kept here and sent later.
         """
         if not _CELL_FILE.fullmatch(f"{cell_id}.npz"):
             raise ValueError(f"`cell_id` must be 16 hexadecimal digits; got {cell_id!r}.")
@@ -137,6 +160,8 @@ class Store:
             self.cells.mkdir(exist_ok=True)
         write_atomic(self.cells / f"{cell_id}.npz", data)
         self.set_state(cell_id, "done")
+        if self.remote is not None:
+            self.remote.write(f"{self.slug}/{self.settings_hash}/cells/{cell_id}.npz", data)
 
     def read_cell(self, cell_id: str) -> xr.Dataset:
         """The Dataset of one committed cell.
@@ -159,13 +184,30 @@ class Store:
     def _decode(self, cell_id: str) -> Cell:
         path = self.cells / f"{cell_id}.npz"
         try:
-            cell = decode(path.read_bytes())
+            data = path.read_bytes()
         except FileNotFoundError as error:
             raise StoreError(f"cell {cell_id} is not in {self.cells}") from error
-        except DamagedCell as error:
-            raise DamagedCell(f"cell {cell_id} is {error}") from error
         except OSError as error:
             raise StoreError(f"{path} could not be read: {error.strerror}") from error
+        return self.check(cell_id, data)
+
+    def check(self, cell_id: str, data: bytes) -> Cell:
+        """Decode a cell's file if it is sound and a cell of this run.
+
+        Args:
+            cell_id: its id.
+            data: the file's content.
+
+        Returns:
+            The cell.
+
+        Raises:
+            DamagedCell: if it is truncated, altered, of another run, or of a newer version.
+        """
+        try:
+            cell = decode(data)
+        except DamagedCell as error:
+            raise DamagedCell(f"cell {cell_id} is {error}") from error
         schema = cell.header.get("schema")
         if not isinstance(schema, int) or not 0 <= schema <= SCHEMA:  # cells of schema 0 are the same as of schema 1
             raise DamagedCell(f"cell {cell_id} has the foreign schema {schema!r}; this version reads up to {SCHEMA}")
@@ -225,8 +267,7 @@ class Store:
         Raises:
             StoreError: if the cells cannot be joined.
         """
-        fingerprint = _digest(self._stamps().values())
-        stored = read_zarr(self.folder / "results.zarr", fingerprint)
+        stored = read_zarr(self.folder / "results.zarr", self.fingerprint())
         if stored is not None:
             return stored
         cells, _, messages = self._load(move=False)
@@ -285,6 +326,7 @@ class Store:
     def set_layout(self, name: str, layout: Any) -> None:
         """Record how a population is laid out, under `layouts` in the manifest."""
         update_manifest(self.folder, lambda manifest: manifest["layouts"].update({name: layout}))
+        send_manifest(self)
 
 
 def _digest(stamps: Iterable[str]) -> str:
@@ -304,7 +346,7 @@ def open_run(
     """Open the run folder of a study with given settings.
 
     Args:
-        root: the folder of all runs.
+        root: the folder of all runs, or a URL; then `pull` fetches the cells that are finished there.
         slug: of the study.
         settings_hash: from `identity.settings_hash`.
         create: make the folder if it is missing; a preset that differs from the recorded one is then recorded.
@@ -322,7 +364,10 @@ def open_run(
     for word in (slug, settings_hash):
         if not _SLUG.fullmatch(word):
             raise StoreError(f"{word!r} cannot name a folder; use letters, digits, dots and dashes")
-    folder = Path(root) / slug / settings_hash
+    remote = Remote(str(root)) if is_url(root) else None
+    if remote is not None:
+        fetch_manifest(remote, slug, settings_hash)
+    folder = (Path(root) if remote is None else remote.folder) / slug / settings_hash
     if create:
         manifest = create_manifest(
             folder,
@@ -337,26 +382,32 @@ def open_run(
         manifest = read_manifest(folder)
     else:
         raise StoreError(
-            f"there is no run of {slug} with these settings in {root}; start it with: separatrix run {slug}"
+            f"there is no run of {slug} with these settings in {remote or root}; start it with: separatrix run {slug}"
         )
     if (manifest["slug"], manifest.get("settings_hash", settings_hash)) != (slug, settings_hash):
         raise StoreError(f"{folder} belongs to {manifest['slug']}; choose another with --store")
     if create and preset and manifest.get("preset") != preset:
         update_manifest(folder, lambda changed: changed.update(preset=preset))
-    return Store(folder, slug, settings_hash, provenance)
+    store = Store(folder, slug, settings_hash, provenance, remote)
+    if create:
+        send_manifest(store)  # a place that cannot be written is known before anything is computed
+    return store
 
 
 def find_runs(root: str | Path, slug: str | None = None) -> tuple[list[Run], list[str]]:
     """List the run folders below a root.
 
     Args:
-        root: the folder of all runs; it may be missing.
+        root: the folder of all runs, which may be missing, or a URL.
         slug: only the runs of this study.
 
     Returns:
         The runs, the one updated last first; and a line for each folder that was skipped, saying why.
     """
     runs, skipped = [], []
+    if is_url(root):
+        remote = Remote(str(root))
+        skipped, root = fetch_manifests(remote, slug), remote.folder
     for folder in sorted(Path(root).glob(f"{slug or '*'}/*/")):
         if folder.name.startswith(".") or folder.parent.name.startswith("."):
             continue
@@ -370,3 +421,23 @@ def find_runs(root: str | Path, slug: str | None = None) -> tuple[list[Run], lis
         preset, updated = str(manifest.get("preset", "")), str(manifest.get("updated", ""))
         runs.append(Run(manifest["slug"], folder.name, preset, updated, folder))
     return sorted(runs, key=lambda run: run.updated, reverse=True), skipped
+
+
+def copy_of(root: str | Path) -> str:
+    """Bring the folder here that mirrors a URL up to date, for what reads files as they change.
+
+    Args:
+        root: the folder of all runs, or a URL.
+
+    Returns:
+        The folder: `root` itself, or that of this machine.
+
+    Raises:
+        StoreError: if the place elsewhere cannot be read.
+    """
+    if not is_url(root):
+        return str(root)
+    remote = Remote(str(root))
+    for run in find_runs(root)[0]:
+        pull(Store(run.folder, run.slug, run.settings_hash, remote=remote))
+    return str(remote.folder)

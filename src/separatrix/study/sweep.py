@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .errors import UsageError, nearest
+from .identity import settings_hash
+from .plan import run_settings
 from .settings import change, describe
 from .study import Study
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Over", "along_points", "draw_sweep", "first_point", "parse_over", "run_points", "sweep_of"]
+__all__ = ["Over", "along_points", "draw_sweep", "first_point", "parse_over", "run_name", "run_points", "sweep_of"]
 
 POINT = "point"  # axis along which traced settings vary together
 
@@ -90,6 +92,22 @@ def _spaced(text: str, low: str, high: str, count: str, log: bool, whole: bool) 
     return (
         [str(v) for v in np.unique(np.rint(values).astype(int)).tolist()] if whole else [repr(float(v)) for v in values]
     )
+
+
+def run_name(study: Study, settings: Any, preset: str, over: Sequence[Over] = ()) -> str:
+    """Return the name of a run's folder: a hash of all that determines its numbers but the seeds, which may grow.
+
+    Args:
+        study: the study, or the swept one.
+        settings: its settings.
+        preset: of the run, "sweep" for a sweep.
+        over: the axes of a sweep.
+
+    Returns:
+        Twelve hexadecimal digits.
+    """
+    swept = {"over": [[axis.name, list(axis.values)] for axis in over], "arms": sorted(study.arms)} if over else {}
+    return settings_hash({"preset": preset, **run_settings(study, settings), **swept})
 
 
 def along_points(settings: Any) -> dict[str, dict[str, np.ndarray]]:

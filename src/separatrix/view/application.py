@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import hmac
 import threading
 from collections.abc import Callable, Sequence
 from html import escape
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
@@ -18,12 +16,11 @@ from starlette.routing import Route
 
 from separatrix.study.errors import UsageError
 from separatrix.study.files import StoreError
-from separatrix.study.identity import settings_hash
 from separatrix.study.manifest import read_manifest
-from separatrix.study.plan import run_settings
+from separatrix.study.regime_map import count_runs
 from separatrix.study.store import Run, Store
 
-from .catalogue import Catalogue
+from .catalogue import Catalogue, StoredMap
 from .cell_states import STATES, CellStates, planned_places, stored_place
 from .comparison import settings_differences, verdict_pairs
 from .curve_data import CurveRequest, curves_of, variables_of
@@ -31,14 +28,15 @@ from .index_page import index_page, state_summary, verdict_summary
 from .judging import Judging
 from .library import Library
 from .markup import page
-from .other_pages import choose_study_page, choose_two_page, compare_page, map_page, start_page
+from .other_pages import choose_two_page, compare_page, map_page
 from .phase_data import map_of, phase_of
 from .plotting_library import script_name, script_path
 from .processes import Jobs
 from .run_page import broken_page, findings_of, run_page
-from .run_results import RunResults, fingerprint
-from .security import Access, Guard, form_of
-from .settings_form import fields_of, read_form
+from .run_results import RunResults
+from .security import Access, Guard
+from .starting import Starting
+from .study_figures import drawn
 
 __all__ = ["View", "create_app"]
 
@@ -119,10 +117,7 @@ class View:
             Route("/compare", self.compare),
             Route(run, self.run),
             Route("/maps/{slug}/{name}", self.map),
-            Route("/start", self.choose_study),
-            Route("/start/{slug}", self.form),
-            Route("/start/{slug}", self.start, methods=["POST"]),
-            Route("/jobs/{id}/stop", self.stop, methods=["POST"]),
+            *Starting(self.access, self.library, self.jobs).routes(),
             Route("/login", lambda request: RedirectResponse("/", 303), methods=["GET", "POST"]),
             Route("/api/runs", self.all_states),
             Route(f"/api{run}/state", self.state),
@@ -131,7 +126,9 @@ class View:
             Route(f"/api{run}/variables", self.variables),
             Route(f"/api{run}/curves", self.curves),
             Route(f"/api{run}/phase", self.phase),
+            Route(f"/api{run}/figures/{{number:int}}", self.figure),
             Route("/api/maps/{slug}/{name}", self.map_data),
+            Route("/api/maps/{slug}/{name}/state", self.map_state),
             Route("/static/{name}", self.static),
         ]
 
@@ -201,68 +198,15 @@ class View:
         return HTMLResponse(text)
 
     def map(self, request: Request) -> Response:
-        """A traced boundary."""
-        for found in self.catalogue.maps():
-            if (found.slug, found.name) == (request.path_params["slug"], request.path_params["name"]):
-                study = self.library.find(found.slug, 0.0)
-                return HTMLResponse(map_page(found, study.title if study else found.slug, self.access.csrf))
-        return HTMLResponse(broken_page("No such map", "The store has no map of this name.", self.access.csrf), 404)
-
-    def choose_study(self, request: Request) -> Response:
-        """The studies that can be started."""
-        studies = self.library.studies(20.0)
-        return HTMLResponse(choose_study_page(studies, self.library.ready, self.library.trouble, self.access.csrf))
-
-    def form(self, request: Request) -> Response:
-        """The form of one study."""
-        study = self.library.find(request.path_params["slug"])
-        if study is None:
-            return HTMLResponse(broken_page("No such study", "This view knows no such study.", self.access.csrf), 404)
-        preset = request.query_params.get("preset", "default")
-        preset = preset if preset in study.presets else "default"
-        return HTMLResponse(start_page(study, preset, fields_of(study, preset), {}, {}, self.access.csrf))
-
-    async def start(self, request: Request) -> Response:
-        """Start a run, or show what is wrong with the form."""
-        form = await self._form(request)
-        if isinstance(form, Response):
-            return form
-        return await run_in_threadpool(self._start, request.path_params["slug"], form)
-
-    def _start(self, slug: str, form: dict[str, str]) -> Response:
-        study = self.library.find(slug)
-        if study is None:
-            return HTMLResponse(broken_page("No such study", "This view knows no such study.", self.access.csrf), 404)
-        values = {name[2:]: text for name, text in form.items() if name.startswith("s-")}
-        asked = read_form(study, form.get("preset", "default"), values)
-        errors = dict(asked.errors)
-        if asked.settings is not None:
-            name = settings_hash({"preset": asked.preset, **run_settings(study, asked.settings)})
-            try:
-                self.jobs.start(self.library.reference(slug), study.slug, name, asked.preset, asked.changes)
-                return RedirectResponse(f"/runs/{study.slug}/{name}", 303)
-            except (UsageError, OSError) as error:
-                errors[""] = str(error)
-        preset = asked.preset if asked.preset in study.presets else "default"
-        text = start_page(study, preset, fields_of(study, preset), values, errors, self.access.csrf)
-        return HTMLResponse(text, 422)
-
-    async def stop(self, request: Request) -> Response:
-        """Stop a run that was started here."""
-        form = await self._form(request)
-        if isinstance(form, Response):
-            return form
-        stopped = self.jobs.stop(request.path_params["id"])
-        return JSONResponse({"stopped": stopped})
-
-    async def _form(self, request: Request) -> dict[str, str] | Response:
-        """The fields of a form that one of our pages sent."""
-        form = await form_of(request)
-        if form is None:
-            return PlainTextResponse("the form is too large or not text", 413)
-        if not hmac.compare_digest(form.pop("csrf", "").encode(), self.access.csrf.encode()):
-            return PlainTextResponse("this form is of another session; load its page again", 403)
-        return form
+        """A traced boundary, or how far it is."""
+        slug, name = request.path_params["slug"], request.path_params["name"]
+        found = self.catalogue.find_map(slug, name)
+        if found is None and self.jobs.of(slug, name) is not None:
+            found = StoredMap(slug, name, self.catalogue.root, 0)
+        if found is None:
+            return HTMLResponse(broken_page("No such map", "The store has no map of this name.", self.access.csrf), 404)
+        study = self.library.find(slug, 0.0)
+        return HTMLResponse(map_page(found, study.title if study else slug, self.access.csrf))
 
     def _find(self, request: Request) -> tuple[Run, Store]:
         found = self.catalogue.find(request.path_params["slug"], request.path_params["name"])
@@ -271,7 +215,7 @@ class View:
         return found
 
     def _planned(self, run: Run, store: Store) -> dict[str, dict[str, Any]]:
-        stamp = fingerprint(store)
+        stamp = store.fingerprint()
         with self._lock:
             known = self._places.get(store.folder)
         if known is None or known[0] != stamp or not known[1]:
@@ -323,7 +267,7 @@ class View:
             "cells": cells,
             "arms": arms,
             "job": job,
-            "stamp": fingerprint(store),
+            "stamp": store.fingerprint(),
             "ready": self.library.ready,
         }
 
@@ -366,7 +310,7 @@ class View:
             return {"variables": [], "stamp": ""}
         answer = self.results.derive(store, "variables", variables_of)
         damaged = self.results.derive(store, "damaged", lambda ds: str(ds.attrs.get("damaged_cells", "")))
-        return {"variables": answer, "stamp": fingerprint(store), "damaged": damaged.splitlines()}
+        return {"variables": answer, "stamp": store.fingerprint(), "damaged": damaged.splitlines()}
 
     @_data
     def curves(self, request: Request) -> Any:
@@ -399,13 +343,31 @@ class View:
         return self.results.derive(store, key, lambda ds: phase_of(ds, name, x, y, at))
 
     @_data
+    def figure(self, request: Request) -> Any:
+        """One of the study's own figures."""
+        run, store = self._find(request)
+        study, number = self.library.find(run.slug), request.path_params["number"]
+        if study is None or number >= len(study.figures):
+            raise UsageError("the study has no such figure")
+        if not store.committed():
+            return {"missing": "no results yet"}
+        return self.results.derive(store, ("figure", number), lambda ds: drawn(study, number, ds))
+
+    @_data
     def map_data(self, request: Request) -> Any:
         """A traced boundary."""
-        for found in self.catalogue.maps():
-            if (found.slug, found.name) == (request.path_params["slug"], request.path_params["name"]):
-                at = _whole(request, "at", 0) if "at" in request.query_params else None
-                return map_of(found.path, at)
-        raise UsageError("the store has no map of this name")
+        found = self.catalogue.find_map(request.path_params["slug"], request.path_params["name"])
+        if found is None or not found.finished:
+            raise UsageError("the store has no map of this name")
+        return map_of(found.path, _whole(request, "at", 0) if "at" in request.query_params else None)
+
+    @_data
+    def map_state(self, request: Request) -> Any:
+        """How far a map is."""
+        slug, name = request.path_params["slug"], request.path_params["name"]
+        found, job = self.catalogue.find_map(slug, name), self.jobs.of(slug, name)
+        runs = 0 if found is None else count_runs(found.path.parent)
+        return {"stamp": str(found.stamp if found else 0), "runs": runs, "job": self.jobs.describe(job)}
 
     def static(self, request: Request) -> Response:
         """Our own files, and the script of the plotting library."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from separatrix.study.files import StoreError
 from separatrix.study.manifest import MANIFEST
+from separatrix.study.regime_map import POINTS
 from separatrix.study.store import Run, Store, find_runs
 
 __all__ = ["Catalogue", "StoredMap"]
@@ -19,11 +20,24 @@ MAPS = "maps"
 
 
 class StoredMap(NamedTuple):
-    """A traced boundary, `<slug>/maps/<name>/map.nc`."""
+    """A traced boundary, or one that is being traced.
+
+    Attributes:
+        slug: of the study.
+        name: of its folder, `<slug>/maps/<name>`.
+        path: of the file `map.nc` in it.
+        stamp: changes with that file; 0 if it is not there yet.
+    """
 
     slug: str
     name: str
     path: Path
+    stamp: int
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is a boundary to show."""
+        return self.stamp > 0
 
 
 class Catalogue:
@@ -77,14 +91,23 @@ class Catalogue:
         return None
 
     def maps(self, slug: str | None = None) -> list[StoredMap]:
-        """The maps in the store, or those of one study."""
+        """The maps in the store, or those of one study, with those that are being traced."""
         return [
-            StoredMap(folder.name, found.name, found / "map.nc")
+            StoredMap(folder.name, found.name, found / "map.nc", _modified(found / "map.nc"))
             for folder in self._folders(self.root)
             if slug is None or folder.name == slug
             for found in self._folders(folder / MAPS)
-            if (found / "map.nc").is_file() and self._inside(found / "map.nc")
+            if self._inside(found / "map.nc") and any((found / name).is_file() for name in ("map.nc", POINTS))
         ]
+
+    def find_map(self, slug: str, name: str) -> StoredMap | None:
+        """The map that a request names, None if the store has none of this name.
+
+        Args:
+            slug: of the study.
+            name: of its folder.
+        """
+        return next((found for found in self.maps(slug) if found.name == name), None)
 
     def _folders(self, folder: Path) -> list[Path]:
         try:
@@ -98,6 +121,13 @@ class Catalogue:
     def _inside(self, path: Path) -> bool:
         """Whether a path stays in the store when links are followed."""
         return path.resolve().is_relative_to(self.root)
+
+
+def _modified(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _literal(name: str) -> str:

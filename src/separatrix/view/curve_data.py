@@ -63,6 +63,7 @@ def variables_of(results: "xr.Dataset") -> list[dict[str, Any]]:
             for dim in variable.dims
             if dim not in ("arm", "seed", X) and variable.sizes[dim] > 1 and _numeric(results, str(dim))
         ]
+        axes.sort(key=lambda dim: results[dim].dtype.kind != "f")  # hyper-parameters before tasks and layers
         found.append(
             {
                 "name": str(name),

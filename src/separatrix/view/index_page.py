@@ -49,7 +49,7 @@ def index_page(
     if maps:
         items = "".join(
             f'<li><a href="/maps/{escape(m.slug)}/{escape(m.name)}">{escape(m.slug)}</a> '
-            f"<code>{escape(m.name)}</code></li>"
+            f"<code>{escape(m.name)}</code>{'' if m.finished else ' (not finished)'}</li>"
             for m in maps
         )
         parts.append(f'<section aria-labelledby="maps"><h2 id="maps">Maps of regimes</h2><ul>{items}</ul></section>')
@@ -78,8 +78,11 @@ def _study(slug: str, runs: Sequence[Any], study: Study | None) -> str:
             f'<div class="states">{state_summary(counts)}</div>'
             f'<div class="verdicts">{verdict_summary(verdicts)}</div></div></li>'
         )
+    more = (
+        f'<p class="small"><a href="/start/{escape(slug)}">Start a run, a sweep or a map of it</a></p>' if study else ""
+    )
     return (
-        f'<section><h2><span class="eyebrow">{escape(eyebrow)}</span>{escape(title)}</h2>'
+        f'<section><h2><span class="eyebrow">{escape(eyebrow)}</span>{escape(title)}</h2>{more}'
         f'<ul class="runs">{"".join(items)}</ul></section>'
     )
 

@@ -10,7 +10,7 @@ from separatrix.study.store import Run, Store
 from separatrix.study.verdicts import verdicts_of
 
 from .library import Library
-from .run_results import RunResults, fingerprint
+from .run_results import RunResults
 
 __all__ = ["Judging"]
 
@@ -38,7 +38,7 @@ class Judging:
             Verdicts, or why there are none, or None while they are being computed.
         """
         try:
-            key = (run.folder, run.preset, fingerprint(store))
+            key = (run.folder, run.preset, store.fingerprint())
         except StoreError as error:
             return str(error)
         with self._lock:
@@ -73,7 +73,7 @@ class Judging:
         """
         stamp = ""
         try:
-            stamp = fingerprint(store)
+            stamp = store.fingerprint()
             study = self._library.find(run.slug)
             if study is None:
                 return "not a study of this version", stamp

@@ -28,7 +28,7 @@ def page(title: str, body: str, csrf: str, *, plots: bool = False, here: str = "
     inert = "".join(f'<meta id="{name}">' for name in style_ids()) if plots else ""
     # plots.css has the few style rules that the plotting library would inject, which the policy forbids
     link = '<link id="plotly.js-style-global" class="no-inline-styles" rel="stylesheet" href="/static/plots.css">'
-    entries = {"/": "Runs", "/start": "Start a run", "/compare": "Compare"}
+    entries = {"/": "Runs", "/start": "Start", "/compare": "Compare"}
     nav = "".join(
         f'<a href="{address}"{" aria-current=page" if address == here else ""}>{name}</a>'
         for address, name in entries.items()

@@ -1,107 +1,18 @@
-"""The pages to start a run, to compare two, and to look at a traced boundary."""
+"""The pages to compare two runs, and to look at a traced boundary."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from separatrix.study.finding import PRESETS, Verdict
+from separatrix.study.finding import Verdict
 from separatrix.study.store import Run
-from separatrix.study.study import Study
 from separatrix.study.verdicts import number
 
 from .catalogue import StoredMap
 from .comparison import Difference
 from .markup import notice, page, pill, table
 from .run_page import curves_panel
-from .settings_form import Field
 
-__all__ = ["choose_study_page", "choose_two_page", "compare_page", "map_page", "start_page"]
-
-
-def choose_study_page(studies: Mapping[str, Study], ready: bool, trouble: Sequence[str], csrf: str) -> str:
-    """List the studies that can be started.
-
-    Args:
-        studies: by slug.
-        ready: whether all are loaded.
-        trouble: why some could not be.
-        csrf: secret that changes are sent with.
-    """
-    items = "".join(
-        f'<li><a href="/start/{escape(slug)}">{escape(study.title)}</a> '
-        f'<span class="small">{escape(study.domain)} · {escape(slug)}</span>'
-        f'<p class="small">{escape(study.question)}</p></li>'
-        for slug, study in studies.items()
-    )
-    wait = "" if ready else notice("The studies are still being loaded; load this page again in a moment.")
-    body = f'<h1>Start a run</h1>{wait}{"".join(map(notice, trouble))}<ul class="overview">{items}</ul>'
-    return page("Start a run", body, csrf, here="/start")
-
-
-def start_page(
-    study: Study,
-    preset: str,
-    fields: Sequence[Field],
-    values: Mapping[str, str],
-    errors: Mapping[str, str],
-    csrf: str,
-) -> str:
-    """The form made from a study's settings.
-
-    Args:
-        study: the study.
-        preset: whose values it shows.
-        fields: one for each setting.
-        values: what was typed before, by setting.
-        errors: message by setting; under "" what concerns none of them.
-        csrf: secret that changes are sent with.
-    """
-    options = "".join(
-        f'<a class="tab" href="/start/{escape(study.slug)}?preset={name}"'
-        f"{' aria-current=true' if name == preset else ''}>"
-        f'{name}<span class="small"> {escape(study.costs.get(name, ""))}</span></a>'
-        for name in PRESETS
-    )
-    general = f'<p class="error" role="alert">{escape(errors[""])}</p>' if errors.get("") else ""
-    count = len([name for name in errors if name])
-    if count:
-        general += (
-            f'<p class="error" role="alert">{count} setting{"" if count == 1 else "s"} cannot be used; see below.</p>'
-        )
-    inputs = "".join(_input(field, values.get(field.name, field.text), errors.get(field.name, "")) for field in fields)
-    body = f"""
-<p class="eyebrow">{escape(study.domain)} · {escape(study.slug)}</p><h1>Start: {escape(study.title)}</h1>
-<p class="question">{escape(study.question)}</p>
-<nav class="tabs" aria-label="Preset">{options}</nav>
-{general}
-<form method="post" action="/start/{escape(study.slug)}" class="settings-form">
-<input type="hidden" name="csrf" value="{escape(csrf)}"><input type="hidden" name="preset" value="{escape(preset)}">
-<div class="fields">{inputs}</div>
-<p class="actions"><button type="submit">Start the run</button>
-<span class="small">It computes what the store lacks, and goes on when this page is closed.</span></p>
-</form>"""
-    return page(f"Start {study.slug}", body, csrf, here="/start")
-
-
-def _input(field: Field, value: str, error: str) -> str:
-    name = escape(field.name)
-    notes = [f"n-{name}", *([f"e-{name}"] if error else [])]
-    about = f'id="s-{name}" name="s-{name}" aria-describedby="{" ".join(notes)}"'
-    about += ' aria-invalid="true"' if error else ""
-    if field.choices:
-        choices = "".join(
-            f"<option{' selected' if choice == value else ''}>{escape(choice)}</option>" for choice in field.choices
-        )
-        control = f"<select {about}>{choices}</select>"
-    else:
-        mode = {"whole number": "numeric", "number": "decimal"}.get(field.kind, "text")
-        control = f'<input {about} value="{escape(value)}" inputmode="{mode}" autocomplete="off" spellcheck="false">'
-    changed = f", preset: {field.text}" if value != field.text else ""
-    message = f'<span class="error" id="e-{name}">{escape(error)}</span>' if error else ""
-    note = f"{field.kind}{changed}" + (f". {field.help}" if field.help else "")
-    return (
-        f'<div class="field"><label for="s-{name}">{name}</label>{control}{message}'
-        f'<span class="small" id="n-{name}">{escape(note)}</span></div>'
-    )
+__all__ = ["choose_two_page", "compare_page", "map_page"]
 
 
 def choose_two_page(runs: Sequence[Run], chosen: Sequence[str], message: str, csrf: str) -> str:
@@ -200,7 +111,7 @@ def _change(first: Verdict | None, second: Verdict | None) -> str:
 
 
 def map_page(found: StoredMap, title: str, csrf: str) -> str:
-    """A traced boundary.
+    """A traced boundary, or one that is being traced.
 
     Args:
         found: the map.
@@ -208,9 +119,13 @@ def map_page(found: StoredMap, title: str, csrf: str) -> str:
         csrf: secret that changes are sent with.
     """
     name = f"{escape(found.slug)}/{escape(found.name)}"
+    plot = (
+        f'<section data-map="{name}" aria-label="Map of a regime"><div class="controls"></div><div class="plots">'
+        f'<p class="small">reading …</p></div></section>'
+    )
     body = (
         f'<p class="eyebrow">{escape(found.slug)} · map {escape(found.name)}</p><h1>{escape(title)}</h1>'
-        f'<section data-map="{name}" aria-label="Map of a regime"><div class="controls"></div><div class="plots">'
-        f'<p class="small">reading …</p></div></section><p><a href="/">All runs</a></p>'
+        f'<div data-tracing="{name}" data-stamp="{found.stamp}"><div data-job-box hidden></div>'
+        f'<p class="small" data-runs></p></div>{plot if found.finished else ""}<p><a href="/">All runs</a></p>'
     )
-    return page(f"Map of {found.slug}", body, csrf, plots=True)
+    return page(f"Map of {found.slug}", body, csrf, plots=found.finished)

@@ -1,4 +1,4 @@
-"""Runs that the view started: each is `separatrix run` in a process group of its own, which outlives the view."""
+"""What the view started: each is a command of `separatrix` in a process group of its own, which outlives the view."""
 
 import os
 import secrets
@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,12 +22,12 @@ KEPT = 50
 
 
 class Started(NamedTuple):
-    """A run that was started here.
+    """A run, sweep or map that was started here.
 
     Attributes:
         id: 16 hexadecimal digits.
         slug: of the study.
-        settings_hash: of the run it computes.
+        name: of the folder that it fills.
         command: its words.
         process: the leader of its group.
         output: what it prints.
@@ -35,7 +36,7 @@ class Started(NamedTuple):
 
     id: str
     slug: str
-    settings_hash: str
+    name: str
     command: tuple[str, ...]
     process: "subprocess.Popen[bytes]"
     output: Path
@@ -52,18 +53,16 @@ class Jobs:
         self._asked: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def start(self, reference: str, slug: str, settings_hash: str, preset: str, changes: list[str]) -> Started:
-        """Start a run.
+    def start(self, slug: str, name: str, words: Sequence[str]) -> Started:
+        """Start a run, sweep or map.
 
         Args:
-            reference: slug or file of the study.
             slug: of the study.
-            settings_hash: the name that the run's folder will have.
-            preset: to start from.
-            changes: `key=value` words.
+            name: of the folder that it will fill.
+            words: the command line, but for the program and the place of the store.
 
         Returns:
-            The run; the one that is under way, if it was started before.
+            What was started; what is under way, if it was started before.
 
         Raises:
             UsageError: if too many are under way.
@@ -71,16 +70,13 @@ class Jobs:
         with self._lock:
             alive = [job for job in self._started.values() if job.process.poll() is None]
             for job in alive:
-                if (job.slug, job.settings_hash) == (slug, settings_hash):
+                if (job.slug, job.name) == (slug, name):
                     return job
             if len(alive) >= MOST_AT_ONCE:
                 raise UsageError(f"{MOST_AT_ONCE} runs are under way; stop one, or wait until one ends")
-            name = secrets.token_hex(8)
-            words = ["run", reference, "--preset", preset, "--store", str(self.root), "--json"]
-            for change in changes:
-                words += ["--set", change]
-            command = (sys.executable, "-m", "separatrix.cli", *words)
-            output = Path(self._folder.name) / f"{name}.txt"
+            job_id = secrets.token_hex(8)
+            command = (sys.executable, "-m", "separatrix.cli", *words, "--store", str(self.root), "--json")
+            output = Path(self._folder.name) / f"{job_id}.txt"
             with output.open("wb") as file:
                 process = subprocess.Popen(
                     command,
@@ -90,9 +86,9 @@ class Jobs:
                     start_new_session=True,
                     env={**os.environ, "COLUMNS": "160", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"},
                 )
-            self._started[name] = Started(name, slug, settings_hash, command, process, output, time.time())
+            self._started[job_id] = Started(job_id, slug, name, command, process, output, time.time())
             self._forget()
-            return self._started[name]
+            return self._started[job_id]
 
     def _forget(self) -> None:
         ended = [job for job in self._started.values() if job.process.poll() is not None]
@@ -120,10 +116,10 @@ class Jobs:
                 os.killpg(job.process.pid, signal.SIGTERM)
             return True
 
-    def of(self, slug: str, settings_hash: str) -> Started | None:
-        """The run that was started last for a folder."""
+    def of(self, slug: str, name: str) -> Started | None:
+        """What was started last for a folder."""
         with self._lock:
-            fitting = [j for j in self._started.values() if (j.slug, j.settings_hash) == (slug, settings_hash)]
+            fitting = [j for j in self._started.values() if (j.slug, j.name) == (slug, name)]
         return fitting[-1] if fitting else None
 
     def active(self) -> list[Started]:

@@ -61,7 +61,8 @@ def run_page(
     )
     title = study.title if study else run.slug
     links = "".join(
-        f'<li><a href="/maps/{escape(m.slug)}/{escape(m.name)}">Map <code>{escape(m.name)}</code></a></li>'
+        f'<li><a href="/maps/{escape(m.slug)}/{escape(m.name)}">Map <code>{escape(m.name)}</code></a>'
+        f"{'' if m.finished else ' (not finished)'}</li>"
         for m in maps
     )
     shown_maps = f"<h2>Maps of regimes</h2><ul>{links}</ul>" if links else ""
@@ -77,6 +78,7 @@ def run_page(
 <details data-all-cells><summary>All cells</summary><div data-cell-table></div></details></section>
 <section aria-labelledby="h-findings"><h2 id="h-findings">Findings</h2>
 <div data-verdicts aria-live="polite"><p class="small">judging …</p></div></section>
+{figures_panel(study, run)}
 {curves_panel("Curves", [f"{run.slug}/{run.settings_hash}"])}
 {phase_panel(f"{run.slug}/{run.settings_hash}")}
 {shown_maps}
@@ -86,6 +88,27 @@ def run_page(
 {_provenance(study, run, manifest, reference)}</section>
 </article>"""
     return page(title, body, csrf, plots=True)
+
+
+def figures_panel(study: Study | None, run: Run) -> str:
+    """A box that the script fills with the study's own figures; nothing for a sweep, which has none.
+
+    Args:
+        study: if this view knows it.
+        run: the run.
+    """
+    if study is None or run.preset not in study.presets or not study.figures:
+        return ""
+    boxes = "".join(
+        f'<figure data-figure="{i}"><figcaption>{escape(caption)}</figcaption>'
+        f'<div class="drawing" aria-busy="true"></div></figure>'
+        for i, caption in enumerate(study.figures)
+    )
+    address = f"{escape(run.slug)}/{escape(run.settings_hash)}"
+    return (
+        f'<section data-figures="{address}" aria-labelledby="h-figures"><h2 id="h-figures">Figures</h2>'
+        f'<div class="figures">{boxes}</div></section>'
+    )
 
 
 def curves_panel(heading: str, runs: Sequence[str], single: bool = True) -> str:

@@ -12,16 +12,14 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import numpy as np
-
 from separatrix.study.files import StoreError, read_json
-from separatrix.study.results import FINGERPRINT, _with_strings
-from separatrix.study.store import Store, _digest
+from separatrix.study.results import FINGERPRINT, open_zarr
+from separatrix.study.store import Store
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Opened", "RunResults", "fingerprint"]
+__all__ = ["Opened", "RunResults"]
 
 OPEN_RUNS = 6
 KEPT_ANSWERS = 256
@@ -42,11 +40,6 @@ class Opened(NamedTuple):
     stamp: str
     dataset: "xr.Dataset"
     lazy: bool
-
-
-def fingerprint(store: Store) -> str:
-    """What changes when a cell is committed, replaced or removed; costs a look at the folder."""
-    return _digest(store._stamps().values())
 
 
 class RunResults:
@@ -73,7 +66,7 @@ class RunResults:
         with self._guard:
             lock = self._locks.setdefault(store.folder, threading.Lock())
         with lock:
-            stamp = fingerprint(store)
+            stamp = store.fingerprint()
             known = self._opened.get(store.folder)
             now = time.monotonic()
             if known is not None:
@@ -82,7 +75,7 @@ class RunResults:
                     return opened
                 if not opened.lazy and now - made < PATIENCE * cost and not _has_zarr(store, stamp):
                     return opened
-            lazy = _open_zarr(store.folder / "results.zarr", stamp)
+            lazy = open_zarr(store.folder / "results.zarr", stamp)
             opened = Opened(stamp, store.results() if lazy is None else lazy, lazy is not None)
             with self._guard:
                 self._opened[store.folder] = opened, time.monotonic(), time.monotonic() - now
@@ -125,10 +118,10 @@ class RunResults:
             try:
                 answer = compute(opened.dataset)
             except Exception:
-                if opened.lazy and fingerprint(store) != opened.stamp:
+                if opened.lazy and store.fingerprint() != opened.stamp:
                     continue  # the store was replaced while it was read
                 raise
-            if opened.lazy and fingerprint(store) != opened.stamp:
+            if opened.lazy and store.fingerprint() != opened.stamp:
                 continue
             with self._guard:
                 self._answers[name] = answer
@@ -144,19 +137,3 @@ def _has_zarr(store: Store, stamp: str) -> bool:
         return read_json(store.folder / "results.zarr" / "zarr.json")["attributes"][FINGERPRINT] == stamp
     except (StoreError, KeyError, TypeError):
         return False
-
-
-def _open_zarr(path: Path, stamp: str) -> "xr.Dataset | None":
-    """The results without their values, None if they are not there, broken or stale."""
-    if not path.exists():
-        return None
-    import xarray as xr
-
-    try:
-        found = xr.open_zarr(path, chunks=None, decode_timedelta=False)
-        if found.attrs.get(FINGERPRINT) != stamp:
-            found.close()
-            return None
-        return _with_strings(found, np.str_)
-    except Exception:  # zarr raises many kinds of error for a broken store; the cells hold the truth
-        return None

@@ -282,11 +282,46 @@ function pendingPage(box) {
   });
 }
 
+function tracingPage(box) {
+  const base = `/api/maps/${box.dataset.tracing}`;
+  const again = poll(async () => {
+    const answer = await getData(`${base}/state`);
+    if (answer.error) return 5000;
+    if (answer.stamp !== box.dataset.stamp) { location.reload(); return 0; }
+    showJob(box.querySelector("[data-job-box]"), answer.job, again);
+    const moves = answer.job?.state === "running";
+    const told = moves || answer.stamp === "0" ? `${answer.runs.toLocaleString("en")} runs so far` : "";
+    if (box.querySelector("[data-runs]").textContent !== told) box.querySelector("[data-runs]").textContent = told;
+    return moves || answer.stamp === "0" ? 1000 : 5000;
+  });
+}
+
+/** Put the values that a setting suggests into the empty fields of its axis, or into those with the last suggestion. */
+function suggestValues(choice) {
+  const row = choice.dataset.axis;
+  const fields = ["values", "low", "high"].map((part) => [part, document.getElementById(`${row}-${part}`)]);
+  let before = { ...choice.selectedOptions[0].dataset };
+  choice.addEventListener("change", () => {
+    const now = choice.selectedOptions[0].dataset;
+    for (const [part, field] of fields) {
+      if (field && (field.value === "" || field.value === before[part])) field.value = now[part] ?? "";
+    }
+    const log = document.getElementById(`${row}-log`);
+    if (log) log.checked = "log" in now;
+    before = { ...now };
+  });
+}
+
 const article = document.querySelector("article[data-run]");
 const form = document.querySelector("form[data-runs]");
 const pending = document.querySelector("[data-pending]");
 const onChange = article ? runPage(article) : () => {};
 if (form) indexPage(form);
 if (pending) pendingPage(pending);
+const tracing = document.querySelector("[data-tracing]");
+if (tracing) tracingPage(tracing);
+document.querySelectorAll("select[data-axis]").forEach(suggestValues);
 const plotted = document.querySelector("[data-curves], [data-phase], [data-map]");
 if (plotted) import("./plots.js").then((plots) => plots.begin(onChange));
+const figures = document.querySelector("[data-figures]");
+if (figures) import("./figures.js").then((drawing) => drawing.begin(figures, onChange));
