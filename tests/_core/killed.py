@@ -11,6 +11,10 @@ import numpy as np
 import optax
 
 from separatrix import AbstractProcess, MiniBatches, Probe, checkpointing, info_probe, log_spaced, run, run_on_host
+from separatrix.dynamics import AdaptiveAlpha, Reconstruction, decaying_radam, windows_of
+from separatrix.envs import Pendulum
+from separatrix.models import ClippedShallowPLRNN, IdentityObservation
+from separatrix.rl import ActorCritic, sac
 from separatrix.training.supervised import Batch, Supervised
 
 
@@ -54,17 +58,45 @@ def training() -> Supervised:
     )
 
 
+def reconstruction() -> Reconstruction:
+    """The strength of forcing is part of the state, and the measurements that force are noisy."""
+    angle = 0.1 * jnp.arange(400)
+    return Reconstruction(
+        model=lambda key: ClippedShallowPLRNN(2, 8, key),
+        observation=lambda key: IdentityObservation(2),
+        optimiser=decaying_radam(20_000),
+        stream=windows_of(np.asarray(jnp.stack([jnp.sin(angle), jnp.cos(angle)], axis=1)), length=10, batch_size=4),
+        alpha=0.5,
+        adapt=AdaptiveAlpha(),
+        noise=0.05,
+    )
+
+
+def actor_critic() -> ActorCritic:
+    """The environment's state and the buffer of its transitions are part of the state."""
+    return sac(Pendulum(), hidden=(16,), batch_size=16, capacity=256, warmup=16)
+
+
 def noise(tr, key):
-    return {"noise": jr.normal(key, (2,)), "size": jnp.sqrt(sum(jnp.sum(a**2) for a in jax.tree.leaves(tr.after)))}
+    floats = [a for a in jax.tree.leaves(tr.after) if jnp.issubdtype(a.dtype, jnp.inexact)]
+    return {"noise": jr.normal(key, (2,)), "size": jnp.sqrt(sum(jnp.sum(a**2) for a in floats))}
+
+
+PROCESSES = {  # with the name of a number to record
+    "plain": (training, "loss"),
+    "blocks": (training, "loss"),
+    "reconstruction": (reconstruction, "alpha"),
+    "actor-critic": (actor_critic, "critic_loss"),
+}
 
 
 def compute(kind: str, steps: int):
     drawn = Probe(noise, every=log_spaced(8), name="noise")
     if kind == "host":
         return run_on_host(Well(), jr.split(jr.key(0), 2), steps, probes=[info_probe("height", every=20), drawn])
-    block = {"plain": 1, "blocks": 2}[kind]
-    probes = [info_probe("loss", every=50), drawn]
-    return run(training(), jr.split(jr.key(0), 3), steps, probes=probes, block=block)
+    build, watched = PROCESSES[kind]
+    probes = [info_probe(watched, every=50), drawn]
+    return run(build(), jr.split(jr.key(0), 3), steps, probes=probes, block=2 if kind == "blocks" else 1)
 
 
 def main(kind: str, steps: str, folder: str, out: str) -> None:

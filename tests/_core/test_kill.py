@@ -41,7 +41,16 @@ def change(folder, before, process):
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize(("kind", "steps", "kills"), [("plain", 40_000, 5), ("blocks", 40_000, 4), ("host", 4_000, 4)])
+@pytest.mark.parametrize(
+    ("kind", "steps", "kills"),
+    [
+        ("plain", 40_000, 5),
+        ("blocks", 40_000, 4),
+        ("host", 4_000, 4),
+        ("reconstruction", 20_000, 4),
+        ("actor-critic", 20_000, 4),
+    ],
+)
 def test_killed_run_ends_with_the_same_bits(tmp_path, cache, kind, steps, kills):
     finish(start(kind, steps, tmp_path / "undisturbed", tmp_path / "expected.npz", cache))
     folder, rng = tmp_path / "killed", np.random.default_rng(len(kind))

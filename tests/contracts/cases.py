@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
+import pytest
 
 from separatrix import (
     AbstractProcess,
@@ -27,12 +28,14 @@ from separatrix.data.task_sets import gaussian_tasks
 from separatrix.data.task_streams import TaskStream
 from separatrix.data.teachers import single_index_data
 from separatrix.dynamics import Reconstruction, decaying_radam, windows_of
+from separatrix.envs import Pendulum
 from separatrix.models.batch_norm import BatchStatistics
 from separatrix.models.mlp import MLP
 from separatrix.models.observation_models import IdentityObservation
 from separatrix.models.quadratic_mlp import BatchNormMLP, batch_norm_evaluate, batch_norm_forward
 from separatrix.models.shallow_plrnn import ClippedShallowPLRNN
 from separatrix.numerics.lyapunov import Tangent
+from separatrix.rl import ActorCritic, Transitions, iql, sac
 from separatrix.systems import LinearMap, LogisticMap, get, lorenz63
 from separatrix.training.committee_dynamics import CommitteeDynamics
 from separatrix.training.curvature_probes import (
@@ -216,6 +219,31 @@ def reconstruction(dtype) -> Reconstruction:
     return Reconstruction(_plrnn, _identity, _RADAM, stream, alpha=jnp.asarray(0.3, dtype))
 
 
+class _Cast(eqx.Module):
+    """An agent's networks in another float format."""
+
+    networks: Callable[..., Any]
+    dtype: Any = eqx.field(static=True)
+
+    def __call__(self, key):
+        cast = lambda a: a.astype(self.dtype) if eqx.is_inexact_array(a) else a  # noqa: E731
+        return jax.tree.map(cast, self.networks(key))
+
+
+def offline_actor_critic(dtype) -> ActorCritic:
+    """Every part of an agent but the temperature, on logged rows."""
+    rows = jr.normal(jr.key(12), (16, 9), dtype)
+    data = Transitions(rows[:, :3], jnp.tanh(rows[:, 3:5]), rows[:, 5], rows[:, 6:], jnp.arange(16) % 4 == 0)
+    process = iql(data, hidden=(4,), batch_size=4, discount=jnp.asarray(0.9, dtype))
+    return dataclasses.replace(process, networks=_Cast(process.networks, dtype))
+
+
+def online_actor_critic(dtype) -> ActorCritic:
+    """A temperature, and an environment with its buffer in the state."""
+    process = sac(Pendulum(), hidden=(4,), batch_size=4, capacity=8, warmup=4, discount=jnp.asarray(0.9, dtype))
+    return dataclasses.replace(process, networks=_Cast(process.networks, dtype))
+
+
 def _scalar(value):
     return lambda dtype: jnp.asarray(value, dtype)
 
@@ -257,6 +285,8 @@ PROCESSES = {
     "heavy ball": ProcessCase(heavy_ball, True, ("rate", _scalar(0.1))),
     "reconstruction": ProcessCase(reconstruction, True, ("alpha", _scalar(0.8))),
     "continual": ProcessCase(continual, True, ("stream", lambda t: small_tasks(t, 3))),
+    "offline actor-critic": ProcessCase(offline_actor_critic, True, ("discount", _scalar(0.5)), ulps=64),
+    "online actor-critic": ProcessCase(online_actor_critic, True, ("discount", _scalar(0.5)), ulps=64),
     "noisy": ProcessCase(lambda t: Noisy(jnp.asarray(0.1, t)), True, ("drift", _scalar(0.3))),
     "linearised SGD": ProcessCase(linearised, True, ("rate", _scalar(0.4))),
     "supervised": ProcessCase(
@@ -274,6 +304,14 @@ PROCESSES = {
         restores=False,
     ),
 }
+
+
+SLOW = ("offline actor-critic", "online actor-critic")  # a minute for both, nearly all of it compilation
+
+
+def rows(names) -> list[Any]:
+    """Return the names of processes as parameters of a test."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in names]
 
 
 def slower(step):

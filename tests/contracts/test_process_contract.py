@@ -9,13 +9,18 @@ import pytest
 
 from separatrix import run, run_on_host, wrap_step
 
-from .cases import PROCESSES, WRAPPERS, wrapped
+from .cases import PROCESSES, SLOW, WRAPPERS, rows, wrapped
 
 STEPS = 4
 # Wrappers know nothing of what they wrap, so three processes of different kinds stand for all.
 WRAPPED = ("heavy ball", "noisy", "supervised")
 EVERY = pytest.mark.parametrize(
-    ("name", "wrapper"), [(n, w) for n in PROCESSES for w in (WRAPPERS if n in WRAPPED else WRAPPERS[:1])]
+    ("name", "wrapper"),
+    [
+        pytest.param(n, w, marks=[pytest.mark.slow] if n in SLOW else [])
+        for n in PROCESSES
+        for w in (WRAPPERS if n in WRAPPED else WRAPPERS[:1])
+    ],
 )
 
 
@@ -74,7 +79,11 @@ def test_population_in_blocks_of_one_equals_single_runs_bitwise(name, wrapper):
 
 # `between` is the wrapper whose branches a vectorised program takes both
 @pytest.mark.parametrize(
-    ("name", "wrapper"), [*((n, "as it is") for n in PROCESSES), *((n, "between") for n in WRAPPED)]
+    ("name", "wrapper"),
+    [
+        *(pytest.param(n, "as it is", marks=[pytest.mark.slow] if n in SLOW else []) for n in PROCESSES),
+        *((n, "between") for n in WRAPPED),
+    ],
 )
 def test_vectorised_population_equals_single_runs(name, wrapper):
     process, keys = wrapped(PROCESSES[name], wrapper, jnp.float32), jr.split(jr.key(2), 3)
@@ -95,7 +104,7 @@ def test_step_keeps_structure_shapes_and_dtypes(name, wrapper, dtype):
     assert all(value.shape == () for value in info.values())
 
 
-@pytest.mark.parametrize("name", PROCESSES)
+@pytest.mark.parametrize("name", rows(PROCESSES))
 def test_run_keeps_float64(name, x64):
     final = run(PROCESSES[name].build(jnp.float64), jr.key(3), STEPS).state
     floats = [a.dtype for a in jax.tree.leaves(final) if jnp.issubdtype(a.dtype, jnp.inexact)]
@@ -112,7 +121,7 @@ def test_restore_undoes_view(name, wrapper):
         assert_same_bits(restored, state)
 
 
-@pytest.mark.parametrize("name", PROCESSES)
+@pytest.mark.parametrize("name", rows(PROCESSES))
 def test_second_run_traces_nothing(name):
     count = 0
 
@@ -142,7 +151,7 @@ def test_same_key_gives_same_bits_and_another_key_others(name, wrapper):
     assert any(differ) == case.random
 
 
-@pytest.mark.parametrize("name", PROCESSES)
+@pytest.mark.parametrize("name", rows(PROCESSES))
 def test_host_driver_agrees(name):
     process = PROCESSES[name].build(jnp.float32)
     compiled, host = run(process, jr.key(10), STEPS).state, run_on_host(process, jr.key(10), STEPS).state

@@ -9,6 +9,8 @@ import pytest
 from separatrix import run
 from separatrix.envs import Pendulum, evaluate
 from separatrix.rl import (
+    EDGE,
+    WITHIN,
     OracleModel,
     Transitions,
     covered_cells,
@@ -80,3 +82,11 @@ def test_returns_are_those_of_the_policys_mode(measured):
 
 def test_a_penalty_that_is_always_zero_correlates_with_ranks_of_ties(measured):
     assert -1 <= float(measured[3]["penalty_correlation"][0]) <= 1
+
+
+def test_disagreement_by_label_of_reach():
+    values = jnp.array([[0.0, 0.0, 1.0, 5.0], [2.0, 4.0, 1.0, 9.0]])
+    labels = jnp.array([WITHIN, EDGE, WITHIN, EDGE])
+    np.testing.assert_allclose(ensemble_spread(values, by=labels), [0.5, 2.0, np.nan])
+    np.testing.assert_allclose(implicit_penalty(values, by=labels), [0.5, 2.0, np.nan])
+    assert ensemble_spread(values).tolist() == [1.0, 2.0, 0.0, 2.0]

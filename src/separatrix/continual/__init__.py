@@ -28,6 +28,8 @@ _HOME = {
     "relative_performance sample_efficiency saturation terminal_performance",
     "lifetime_log": "LifetimeLog LogError Regime validate_log",
     "replay": "DarkReplay JointTraining Replay dark_experience_replay experience_replay joint",
+    "running_statistics": "NormalisedLearner NormalisedState",
+    "task_tracks": "feature_drift task_gradient_norms task_losses",
     "batch_lifetimes": "batch_performance expert_curves lifetime_logs supervised_lifetimes",
     "weight_penalties": "PathIntegral QuadraticPenalty accumulate ewc l2_to_anchor mas online running_mean separate "
     "synaptic_intelligence",
@@ -170,6 +172,15 @@ if TYPE_CHECKING:
         dark_experience_replay,
         experience_replay,
         joint,
+    )
+    from separatrix.continual.running_statistics import (
+        NormalisedLearner,
+        NormalisedState,
+    )
+    from separatrix.continual.task_tracks import (
+        feature_drift,
+        task_gradient_norms,
+        task_losses,
     )
     from separatrix.continual.weight_penalties import (
         PathIntegral,

@@ -22,7 +22,18 @@ from separatrix.data.task_streams import TaskSet
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["TaskScores", "continual_evaluation", "correct", "evaluation_cost", "seen", "task_evaluation", "trace_of"]
+__all__ = [
+    "Cadence",
+    "TaskScores",
+    "chosen_examples",
+    "continual_evaluation",
+    "correct",
+    "evaluation_cost",
+    "seen",
+    "task_evaluation",
+    "task_means",
+    "trace_of",
+]
 
 Cadence = int | Callable[[int], Sequence[int]]
 
@@ -76,11 +87,24 @@ class TaskScores(eqx.Module):
         own = jnp.repeat(jnp.arange(tasks, dtype=jnp.int32), size, total_repeat_length=tasks * size)
         more = {"own": own} if isinstance(process, Learner) else {}
         scores = self.score(process.outputs(state, flat[0], **more), flat[1]).reshape(tasks, size)
-        counts = np.asarray(self.counts)
-        if (counts == size).all():
-            return jnp.mean(scores, axis=1)
-        real = jnp.arange(size) < counts[:, None]
-        return jnp.sum(jnp.where(real, scores, 0.0), axis=1) / counts.astype(np.float32)
+        return task_means(scores, self.counts)
+
+
+def task_means(values: Float[Array, "tasks size"], counts: Sequence[int]) -> Float[Array, " tasks"]:
+    """Return the mean of each task over its real examples, which come first.
+
+    Args:
+        values: one for each example.
+        counts: number of real examples of each task.
+
+    Returns:
+        One number for each task.
+    """
+    count, size = np.asarray(counts), values.shape[1]
+    if (count == size).all():
+        return jnp.mean(values, axis=1)
+    real = jnp.arange(size) < count[:, None]
+    return jnp.sum(jnp.where(real, values, 0.0), axis=1) / count.astype(np.float32)
 
 
 def task_evaluation(
@@ -108,21 +132,38 @@ def task_evaluation(
     Raises:
         ValueError: if the subset is empty.
     """
-    if subset is not None and subset < 1:
-        raise ValueError(f"`subset` must be at least 1; got {subset}.")
-    scores = _chosen(tasks, subset, jr.key(0) if key is None else key, score, name)
+    scores = TaskScores(*chosen_examples(tasks, subset, key), score, name)
     attrs = {name: {"units": "1", "long_name": "test performance on each task"}}
     return Probe(scores, every=every, dims={name: ("task",)}, attrs=attrs, name=f"task_evaluation:{name}")
 
 
-def _chosen(tasks: TaskSet, subset: int | None, key, score, name: str) -> TaskScores:
+def chosen_examples(
+    tasks: TaskSet, subset: int | None, key: Key[Array, ""] | None = None
+) -> tuple[PyTree, PyTree, tuple[int, ...]]:
+    """Choose test examples of every task, once and for all.
+
+    Args:
+        tasks: whose test examples are used.
+        subset: most examples of a task; all when None.
+        key: chooses them; `key(0)` by default.
+
+    Returns:
+        Inputs and targets of shape `(tasks, size, ...)`, and the number of real examples of each task; the rest of a
+        row repeats them.
+
+    Raises:
+        ValueError: if the subset is empty.
+    """
+    if subset is not None and subset < 1:
+        raise ValueError(f"`subset` must be at least 1; got {subset}.")
+    key = jr.key(0) if key is None else key
     counts = tuple(n if subset is None else min(n, subset) for n in tasks.test_counts)
     rows = np.zeros((tasks.num_tasks, max(counts)), int)
     for task, (total, count) in enumerate(zip(tasks.test_counts, counts, strict=True)):
         own = np.asarray(jr.permutation(jr.fold_in(key, task), total))[:count] if count < total else np.arange(total)
         rows[task] = np.resize(own, max(counts))
     at = np.arange(tasks.num_tasks)[:, None]
-    return TaskScores(tasks.test_inputs[at, rows], tasks.test_targets[at, rows], counts, score, name)
+    return tasks.test_inputs[at, rows], tasks.test_targets[at, rows], counts
 
 
 def trace_of(accuracy: "xr.DataArray", boundaries: Sequence[int]) -> AccuracyTrace:
@@ -175,7 +216,7 @@ def continual_evaluation(
     stream = process.stream
     if any(steps % every for steps in stream.steps):
         raise ValueError(f"`every` must divide the updates of every block, {stream.steps}; got {every}.")
-    scores = _chosen(stream.tasks, subset, jr.key(0), score, "task_accuracy")
+    scores = TaskScores(*chosen_examples(stream.tasks, subset), score)
     probe = task_evaluation(stream.tasks, every, subset=subset, score=score)
     result = run(process, keys, stream.total_steps, probes=[probe, *probes], label=label, **population)
     ds = result.records.to_dataset().rename(task_accuracy="accuracy")

@@ -19,6 +19,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, Key, PyTree
 from separatrix._core.intervention import Intervention
 from separatrix._core.keys import named_key
 from separatrix._core.process import AbstractProcess
+from separatrix.models.trained_arrays import put_back, trained_arrays, vmapped
 
 __all__ = [
     "AbstractTerm",
@@ -133,11 +134,6 @@ def with_current_task(inputs: PyTree, own: Int[Array, " batch"], current: Int[Ar
     return inputs, jnp.broadcast_to(current, own.shape)
 
 
-def _vmapped(model: Callable[[PyTree], PyTree], inputs: PyTree, key: Key[Array, ""] | None) -> PyTree:
-    del key
-    return jax.vmap(model)(inputs)
-
-
 class Learner(AbstractProcess):
     """Gradient training on a stream of tasks, with terms that remember what was learnt.
 
@@ -176,12 +172,12 @@ class Learner(AbstractProcess):
     stream: Any
     terms: tuple[AbstractTerm, ...] = ()
     held_out: Any = None
-    forward: Callable[[PyTree, PyTree, Key[Array, ""] | None], PyTree] = _vmapped
+    forward: Callable[[PyTree, PyTree, Key[Array, ""] | None], PyTree] = vmapped
     present: Callable[[PyTree, Int[Array, " batch"], Int[Array, ""]], PyTree] = bare
 
     def init(self, key):
         """Initialise the model (as `training.Supervised` does), the optimiser and the memories."""
-        params = eqx.filter(self.model(key), eqx.is_inexact_array)
+        params = trained_arrays(self.model(key))
         memories = tuple(term.init(self, params, named_key(key, f"term {i}")) for i, term in enumerate(self.terms))
         return ContinualState(params, self.optimiser.init(params), jnp.zeros((), jnp.int32), memories)
 
@@ -252,10 +248,7 @@ class Learner(AbstractProcess):
 
     def model_at(self, state: Any) -> PyTree:
         """Return the model with the parameters of `state` put back."""
-        shapes = eqx.filter_eval_shape(self.model, jr.key(0))
-        fixed = eqx.filter(self.model(jr.key(0)), lambda a: eqx.is_array(a) and not eqx.is_inexact_array(a))
-        rest = eqx.filter(shapes, lambda a: isinstance(a, jax.ShapeDtypeStruct), inverse=True)
-        return eqx.combine(state.params, fixed, rest)
+        return put_back(self.model, state.params)
 
     def apply(
         self,
@@ -277,7 +270,7 @@ class Learner(AbstractProcess):
         Returns:
             What `forward` returns.
         """
-        model = self.model_at(ContinualState(params, None, own, ()))
+        model = put_back(self.model, params)
         return self.forward(model, self.present(inputs, own, current), key)
 
     def outputs(

@@ -18,6 +18,7 @@ from separatrix._core.stream import Stream
 from separatrix.dynamics.forcing import forced_rollout, sparse_weights
 from separatrix.dynamics.forcing_strength import AdaptiveAlpha, spectral_norms
 from separatrix.dynamics.windows import Window
+from separatrix.models.trained_arrays import put_back, trained_arrays
 
 __all__ = [
     "Reconstruction",
@@ -143,15 +144,13 @@ class Reconstruction(AbstractProcess):
 
     def init(self, key):
         """Initialise model, observation and optimiser."""
-        params = eqx.filter(self._build(key), eqx.is_inexact_array)
+        params = trained_arrays(self._build(key))
         dtype = jax.tree.leaves(params)[0].dtype
         return ReconstructionState(params, self.optimiser.init(params), jnp.asarray(self.alpha, dtype))
 
     def trained(self, state: ReconstructionState) -> tuple[Any, Any]:
         """Return the model and the observation with the parameters of `state` put back."""
-        shapes = eqx.filter_eval_shape(self._build, jr.key(0))
-        array = lambda a: isinstance(a, jax.ShapeDtypeStruct) and jnp.issubdtype(a.dtype, jnp.inexact)  # noqa: E731
-        return eqx.combine(state.params, eqx.filter(shapes, array, inverse=True))
+        return put_back(self._build, state.params)
 
     def predictions(self, model: Any, observation: Any, x: Window, alpha: Float[Array, ""]) -> Float[Array, "T B M"]:
         """Return the forced predictions of the states of a batch of windows, before forcing."""

@@ -33,7 +33,10 @@ class HostEnv:
                 import gymnasium
             except ImportError:
                 raise ImportError("gymnasium is missing; install the extra: pip install 'separatrix[rl]'") from None
-            env = gymnasium.make(env, **options)
+            try:
+                env = gymnasium.make(env, **options)
+            except gymnasium.error.DependencyNotInstalled:
+                raise ImportError(f"{env} needs MuJoCo; install the extra: pip install 'separatrix[rl]'") from None
         self.env = env
         low, high = (np.asarray(getattr(env.action_space, end, np.nan), float) for end in ("low", "high"))
         shape = env.observation_space.shape
@@ -56,25 +59,53 @@ class HostEnv:
     def set_state(self, observation: Float[np.ndarray, " obs"]) -> None:
         """Put the environment into the state that an observation shows: the true dynamics, one transition at a time.
 
-        Works for classic control with a `state` attribute equal to the observation or to the pendulum's, and for MuJoCo
-        environments that leave out the first position, which is then set to zero.
-
         Raises:
             ValueError: if the state of this environment cannot be set from an observation.
         """
+        self.set_physics(self.physics_of(observation))
+
+    def physics_of(self, observation: Float[np.ndarray, " obs"]) -> Float[np.ndarray, " physics"]:
+        """Return the simulator's state that an observation shows.
+
+        Known for classic control with a `state` attribute equal to the observation or to the pendulum's, and for MuJoCo
+        environments that leave out the first positions, which are then zero. Velocities that such an observation clips
+        (Hopper's and Walker2d's, at 10) stay clipped.
+
+        Raises:
+            ValueError: if it cannot be known.
+        """
         inner, observation = self.env.unwrapped, np.asarray(observation, float)
-        if hasattr(inner, "set_state") and hasattr(inner, "model"):
+        if _is_mujoco(inner):
             missing = inner.model.nq + inner.model.nv - len(observation)
             if not 0 <= missing <= 2:
                 raise ValueError(f"an observation of length {len(observation)} does not show the state of {self.env}.")
-            full = np.concatenate([np.zeros(missing), observation])
-            inner.set_state(full[: inner.model.nq], full[inner.model.nq :])
-        elif hasattr(inner, "max_torque") and len(observation) == 3:  # the pendulum
-            inner.state = np.array([np.arctan2(observation[1], observation[0]), observation[2]])
-        elif np.shape(getattr(inner, "state", ())) == observation.shape:
-            inner.state = observation
+            return np.concatenate([np.zeros(missing), observation])
+        if hasattr(inner, "max_torque") and len(observation) == 3:  # the pendulum
+            return np.array([np.arctan2(observation[1], observation[0]), observation[2]])
+        if np.shape(getattr(inner, "state", ())) == observation.shape:
+            return observation
+        raise ValueError(f"the state of {self.env} cannot be set from an observation.")
+
+    def physics(self) -> Float[np.ndarray, " physics"]:
+        """Return the simulator's state: positions and velocities, or the attribute `state` of classic control."""
+        inner = self.env.unwrapped
+        return np.concatenate([inner.data.qpos, inner.data.qvel]) if _is_mujoco(inner) else np.array(inner.state, float)
+
+    def set_physics(self, physics: Float[np.ndarray, " physics"]) -> None:
+        """Put the simulator into a state; what follows depends on it alone and not on what was simulated before."""
+        inner, physics = self.env.unwrapped, np.array(physics, float)
+        if _is_mujoco(inner):
+            import mujoco
+
+            # without it the solver would start from the accelerations of the last step
+            mujoco.mj_resetData(inner.model, inner.data)  # pyright: ignore[reportAttributeAccessIssue]
+            inner.set_state(physics[: inner.model.nq], physics[inner.model.nq :])
         else:
-            raise ValueError(f"the state of {self.env} cannot be set from an observation.")
+            inner.state = physics
+
+
+def _is_mujoco(inner: Any) -> bool:
+    return hasattr(inner, "set_state") and hasattr(inner, "model")
 
 
 def evaluate_on_host(

@@ -37,6 +37,7 @@ from .reservoir import EchoState, fit_echo_state
 from .series_lstm import SeriesLSTM
 from .series_transformer import SeriesTransformer
 from .shallow_plrnn import ClippedShallowPLRNN, ShallowPLRNN
+from .slim_resnet import SlimResNet18
 from .temporal_convolution import TemporalConvolution, causal_convolution
 from .transformer import OneLayerTransformer, SelfAttention
 from .two_layer_relu import TwoLayerReLU
@@ -83,6 +84,7 @@ __all__ = [
     "SeriesTransformer",
     "ShallowPLRNN",
     "SharedHead",
+    "SlimResNet18",
     "TemporalConvolution",
     "TwoLayerReLU",
     "balance_score",

@@ -28,8 +28,13 @@ Reduction = Callable[[Float[Array, "members batch"]], Float[Array, "*members bat
 
 
 def minimum(values: Float[Array, "members batch"]) -> Float[Array, " batch"]:
-    """Return the least value over members: pessimism that grows with their number and their disagreement."""
-    return jnp.min(values, axis=0)
+    """Return the least value over members: pessimism that grows with their number and their disagreement.
+
+    Its gradient goes to the first of the least members. That of `jnp.min` compares values for equality and divides by
+    the number of equal ones, which is none where a compiler computes them twice and rounds differently: 0 / 0.
+    """
+    least = jnp.arange(len(values))[:, None] == jnp.argmin(values, axis=0)
+    return jnp.sum(jnp.where(least, values, 0.0), axis=0)
 
 
 def each_member(values: Float[Array, "members batch"]) -> Float[Array, "members batch"]:

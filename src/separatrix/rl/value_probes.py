@@ -6,13 +6,14 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from separatrix._core.probe import Probe, Transition
 from separatrix.envs.environment import AbstractEnv
 from separatrix.envs.episodes import evaluate
 
 from .policies import greedy
+from .reach import EDGE, OUT, WITHIN
 from .transitions import Transitions
 
 __all__ = [
@@ -26,28 +27,52 @@ __all__ = [
 ]
 
 
-def ensemble_spread(values: Float[Array, "members batch"]) -> Float[Array, " batch"]:
+def ensemble_spread(
+    values: Float[Array, "members batch"], by: Int[Array, " batch"] | None = None
+) -> Float[Array, " batch_or_labels"]:
     """Return the standard deviation over members, the signature of values that were never trained.
 
     Args:
         values: of every member.
+        by: label of reach of each row, as by `reach_labels` or `density_labels`.
 
     Returns:
-        One number a row.
+        One number a row; with `by` the mean over the rows of each label, in the order `WITHIN`, `EDGE`, `OUT`, and NaN
+        for a label that no row has.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> values = jnp.array([[0.0, 0.0, 1.0], [2.0, 4.0, 1.0]])
+        >>> ensemble_spread(values).tolist(), ensemble_spread(values, by=jnp.array([0, 1, 0])).tolist()
+        ([1.0, 2.0, 0.0], [0.5, 2.0, nan])
     """
-    return jnp.std(values, axis=0)
+    spread = jnp.std(values, axis=0)
+    return spread if by is None else _mean_by_label(spread, by)
 
 
-def implicit_penalty(values: Float[Array, "members batch"]) -> Float[Array, " batch"]:
+def implicit_penalty(
+    values: Float[Array, "members batch"], by: Int[Array, " batch"] | None = None
+) -> Float[Array, " batch_or_labels"]:
     """Return mean minus least value over members: what taking the least subtracts.
 
     Args:
         values: of every member.
+        by: label of reach of each row, as in `ensemble_spread`.
 
     Returns:
-        One number a row.
+        One number a row, or with `by` one a label, as in `ensemble_spread`.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> implicit_penalty(jnp.array([[1.0, 0.0], [3.0, 0.0]])).tolist()
+        [1.0, 0.0]
     """
-    return jnp.mean(values, axis=0) - jnp.min(values, axis=0)
+    penalty = jnp.mean(values, axis=0) - jnp.min(values, axis=0)
+    return penalty if by is None else _mean_by_label(penalty, by)
+
+
+def _mean_by_label(values: Float[Array, " batch"], labels: Int[Array, " batch"]) -> Float[Array, " labels"]:
+    return jax.vmap(lambda label: _mean(values, labels == label))(jnp.array([WITHIN, EDGE, OUT]))
 
 
 class _AgainstTruth(eqx.Module):

@@ -3,16 +3,15 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import optax
 from jaxtyping import Array, ArrayLike, Float, Key, PyTree
 
 from separatrix._core.intervention import Intervention, between, replace
 from separatrix._core.process import AbstractProcess
 from separatrix._core.stream import Stream
+from separatrix.models.trained_arrays import put_back, trained_arrays, vmapped
 from separatrix.training.cross_entropy import mask_correct_class
 
 __all__ = ["Batch", "Supervised", "SupervisedState", "mask_correct_class_gradient", "vmapped"]
@@ -37,12 +36,6 @@ class SupervisedState(NamedTuple):
 
     params: PyTree
     opt_state: PyTree
-
-
-def vmapped(model: Callable[[PyTree], PyTree], inputs: PyTree, key: Key[Array, ""] | None) -> PyTree:
-    """Apply a model of one example to a batch; the default `forward`, deterministic."""
-    del key
-    return jax.vmap(model)(inputs)
 
 
 class Supervised(AbstractProcess):
@@ -81,7 +74,7 @@ class Supervised(AbstractProcess):
 
     def init(self, key):
         """Initialise the model and the optimiser."""
-        params = eqx.filter(self.model(key), eqx.is_inexact_array)
+        params = trained_arrays(self.model(key))
         return SupervisedState(params, self.optimiser.init(params))
 
     def step(self, state, x, key):
@@ -92,9 +85,7 @@ class Supervised(AbstractProcess):
 
     def model_at(self, state: SupervisedState) -> PyTree:
         """Return the model with the parameters of `state` put back."""
-        shapes = eqx.filter_eval_shape(self.model, jr.key(0))
-        trained = lambda a: isinstance(a, jax.ShapeDtypeStruct) and jnp.issubdtype(a.dtype, jnp.inexact)  # noqa: E731
-        return eqx.combine(state.params, eqx.filter(shapes, trained, inverse=True))
+        return put_back(self.model, state.params)
 
     def outputs(self, state: SupervisedState, inputs: PyTree, key: Key[Array, ""] | None = None) -> PyTree:
         """Return the model's outputs on a batch of inputs; evaluation mode unless a key is given."""
