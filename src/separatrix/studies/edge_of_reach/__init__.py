@@ -95,6 +95,7 @@ STUDY = Study(
         "MuJoCo, and the pendulum beside it": curves("score", arms=["k5-n2", "k5-n10", *HOST_ARMS]),
     },
     remarks=REMARKS,
+    revision=2,
     costs={
         "quick": "a minute",
         "default": "4 minutes",
