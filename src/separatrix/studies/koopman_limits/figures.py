@@ -53,9 +53,9 @@ def certificates(ds):
 
 def running_means(ds):
     """Running Wiener means of the two members of each pair of the torus."""
-    panels = needed(ds, "torus-golden", "decision").denominator.values
-    figure, axes = panels(len(panels), width=9.0, height=3.4)
-    for one, q in zip(axes, panels, strict=True):
+    denominators = needed(ds, "torus-golden", "decision").denominator.values
+    figure, axes = panels(len(denominators), width=9.0, height=3.4)
+    for one, q in zip(axes, denominators, strict=True):
         for i, arm in enumerate(("torus-golden", "torus-rational")):
             values = needed(ds, arm, "wiener").sel(denominator=q, resonant=RESONANT[0]).dropna("lag", how="all")
             label = "golden rotation" if i == 0 else "fraction"
