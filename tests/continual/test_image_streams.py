@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from separatrix.continual import Balanced, by_class, experience_replay
-from separatrix.studies.stability_gap import FullSettings, images, points_of
+from separatrix.studies.stability_gap import images, points_of
+from separatrix.studies.stability_gap.settings import FullSettings
 
 
 def test_a_folder_that_is_missing_is_named():

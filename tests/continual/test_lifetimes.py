@@ -6,7 +6,8 @@ import pytest
 from sklearn.base import clone
 
 from separatrix import continual as c
-from separatrix.continual.case_studies import CartPole, bandit_lifetime
+from separatrix.continual.case_environments import CartPole
+from separatrix.continual.case_studies import bandit_lifetime
 from separatrix.data import TaskStream
 
 from .continual_cases import small_learner, small_tasks

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from separatrix.study.store import find_runs, open_run
+from separatrix.study.runs import find_runs
+from separatrix.study.store import open_run
 
 SAMPLE = Path(__file__).with_name("sample_study.py")
 

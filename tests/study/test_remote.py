@@ -15,9 +15,10 @@ from separatrix.study.execute import execute_on
 from separatrix.study.files import StoreError
 from separatrix.study.remote import Remote
 from separatrix.study.remote_runs import obtain, pull
+from separatrix.study.runs import copy_of, find_runs
 from separatrix.study.settings import describe
 from separatrix.study.stop_flag import StopFlag
-from separatrix.study.store import copy_of, find_runs, open_run
+from separatrix.study.store import open_run
 
 from . import sample_study
 from .test_workers import Silent, never

@@ -19,7 +19,8 @@ from separatrix._core import files
 from separatrix.study.codec import encode
 from separatrix.study.files import StoreError
 from separatrix.study.identity import cell_id
-from separatrix.study.store import find_runs, open_run
+from separatrix.study.runs import find_runs
+from separatrix.study.store import open_run
 
 HASH = "0123456789ab"
 
@@ -334,7 +335,8 @@ READ_ONLY = """
 import sys, warnings
 import xarray as xr
 from separatrix.study.files import StoreError
-from separatrix.study.store import find_runs, open_run
+from separatrix.study.runs import find_runs
+from separatrix.study.store import open_run
 run = open_run(sys.argv[1], "demo", sys.argv[2])
 print(run.results().sizes["seed"], len(find_runs(sys.argv[1])[0]), len(run.damaged()))
 data = xr.Dataset({"x": ("seed", [1.0])})

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from separatrix.study.files import write_json
-from separatrix.study.store import find_runs
+from separatrix.study.runs import find_runs
 from separatrix.view.cell_states import CellStates
 
 from .view_store import fill_damaged, fill_sample

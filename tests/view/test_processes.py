@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from separatrix.study.store import find_runs
+from separatrix.study.runs import find_runs
 
 
 def start(client, **settings):

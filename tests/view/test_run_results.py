@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from separatrix.study.store import find_runs
+from separatrix.study.runs import find_runs
 from separatrix.view import run_results
 from separatrix.view.judging import Judging
 from separatrix.view.library import Library

@@ -6,7 +6,7 @@ are small models for lifetimes of your own.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -18,10 +18,12 @@ from jaxtyping import Array, Float, Key
 from separatrix._core.intervention import Intervention
 from separatrix.continual.batch_lifetimes import expert_curves, lifetime_logs, supervised_lifetimes
 from separatrix.continual.buffers import Balanced, Reservoir, by_task
-from separatrix.continual.curriculum import Block, InterleavedEvalCurriculum, Step, TaskVariant, run_lifetime
+from separatrix.continual.case_environments import CartPole, DriftingBandit
+from separatrix.continual.curriculum import Block, InterleavedEvalCurriculum, TaskVariant, run_lifetime
 from separatrix.continual.evaluation import correct
 from separatrix.continual.learner import Learner
 from separatrix.continual.lifelong_report import LifelongReport, lifelong_metrics
+from separatrix.continual.linear_agents import LinearActorCritic, LinearBanditAgent
 from separatrix.continual.replay import experience_replay
 from separatrix.data.images import digits
 from separatrix.data.task_sets import rotated
@@ -30,10 +32,6 @@ from separatrix.models.mlp import MLP
 
 __all__ = [
     "CASE_STUDIES",
-    "CartPole",
-    "DriftingBandit",
-    "LinearActorCritic",
-    "LinearBanditAgent",
     "bandit_lifetime",
     "cartpole_lifetime",
     "digit_classification_lifetime",
@@ -174,147 +172,6 @@ def pendulum_model_lifetime(
     return _supervised(key, tasks, (4, 64, 64, 2), _squared, _minus_error, steps, method, label)
 
 
-class CartPole:
-    """A pole on a cart, pushed left or right; a reward of 1 for each step that it stays up.
-
-    State `(position, velocity, angle, angular velocity)`; the equations of Barto, Sutton and Anderson with explicit
-    Euler steps of 20 ms. Terminal beyond 2.4 m or 12 degrees, truncated after `limit` steps.
-
-    Args:
-        gravity: m/s^2.
-        length: of the pole, m; its centre of mass is half way.
-        limit: most steps of an episode.
-
-    References:
-        Barto, Sutton, Anderson (1983), IEEE Trans. Syst. Man Cybern. 13(5), 834-846.
-    """
-
-    def __init__(self, gravity: float = 9.8, length: float = 1.0, limit: int = 200):
-        self.gravity, self.length, self.limit = gravity, length, limit
-
-    def reset(self, seed: int | None = None) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin an episode near rest."""
-        self.state = np.random.default_rng(seed).uniform(-0.05, 0.05, 4)
-        self.steps = 0
-        return self.state.copy(), {}
-
-    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Push with 10 N to the left (0) or to the right (1)."""
-        cart, pole, half = 1.0, 0.1, self.length / 2
-        _, speed, angle, turning = self.state
-        force = 10.0 if action else -10.0
-        sin, cos = np.sin(angle), np.cos(angle)
-        pushed = (force + pole * half * turning**2 * sin) / (cart + pole)
-        spin = (self.gravity * sin - cos * pushed) / (half * (4 / 3 - pole * cos**2 / (cart + pole)))
-        thrust = pushed - pole * half * spin * cos / (cart + pole)
-        self.state = self.state + 0.02 * np.array([speed, thrust, turning, spin])
-        self.steps += 1
-        fallen = bool(abs(self.state[0]) > 2.4 or abs(self.state[2]) > np.deg2rad(12))
-        return self.state.copy(), 1.0, fallen, self.steps >= self.limit, {}
-
-
-class LinearActorCritic:
-    """Actor and critic on fixed random features, learning after each episode from its returns.
-
-    Args:
-        rng: drives features and actions.
-        dim: of the observation.
-        actions: their number.
-        scale: of each entry of an observation.
-        features: number of random features; 0 takes the observation itself and a constant.
-        actor_rate: learning rate of the policy.
-        critic_rate: learning rate of the value.
-        discount: of rewards.
-    """
-
-    def __init__(
-        self,
-        rng: np.random.Generator,
-        dim: int = 4,
-        actions: int = 2,
-        *,
-        scale: Sequence[float] = (2.4, 3.0, 0.2, 3.0),
-        features: int = 0,
-        actor_rate: float = 0.1,
-        critic_rate: float = 0.1,
-        discount: float = 0.98,
-    ):
-        self.rng, self.scale, self.discount = rng, np.asarray(scale), discount
-        self.actor_rate, self.critic_rate = actor_rate, critic_rate
-        self.mixing = rng.normal(size=(dim, features)) if features else None
-        size = features if features else dim + 1
-        self.policy, self.value = np.zeros((size, actions)), np.zeros(size)
-        self.learning = True
-        self.episodes: dict[int, list[Step]] = {}
-
-    def block_start(self, is_learning_allowed: bool) -> None:
-        """Note whether this block is for learning; forget unfinished episodes."""
-        self.learning = is_learning_allowed
-        self.episodes = {}
-
-    def block_end(self, is_learning_allowed: bool) -> None:
-        """Do nothing."""
-
-    def task_start(self, label: str) -> None:
-        """Do nothing: the agent is not told the task."""
-
-    def task_end(self, label: str) -> None:
-        """Do nothing."""
-
-    def task_variant_start(self, label: str, variant: str) -> None:
-        """Do nothing."""
-
-    def task_variant_end(self, label: str, variant: str) -> None:
-        """Forget unfinished episodes."""
-        self.episodes = {}
-
-    def _features(self, observation: np.ndarray) -> np.ndarray:
-        x = observation / self.scale
-        return np.append(x, 1.0) if self.mixing is None else np.tanh(x @ self.mixing)
-
-    def _probabilities(self, x: np.ndarray) -> np.ndarray:
-        logits = x @ self.policy
-        weights = np.exp(logits - logits.max())
-        return weights / weights.sum()
-
-    def choose_actions(self, observations: Sequence[Any]) -> list[int | None]:
-        """Draw while learning, take the most probable action while evaluated."""
-        actions: list[int | None] = []
-        for observation in observations:
-            if observation is None:
-                actions.append(None)
-                continue
-            p = self._probabilities(self._features(observation))
-            actions.append(int(self.rng.random() > p[0]) if self.learning and len(p) == 2 else int(p.argmax()))
-        return actions
-
-    def receive_transitions(self, transitions: Sequence[Step | None]) -> None:
-        """Collect an episode and learn when it ends."""
-        if not self.learning:
-            return
-        for i, step in enumerate(transitions):
-            if step is None:
-                continue
-            self.episodes.setdefault(i, []).append(step)
-            if step.done:
-                self._learn(self.episodes.pop(i))
-
-    def _learn(self, episode: list[Step]) -> None:
-        x = np.stack([self._features(s.observation) for s in episode])
-        follow = 0.0 if episode[-1].terminated else float(self._features(episode[-1].next_observation) @ self.value)
-        returns = np.zeros(len(episode))
-        for i in range(len(episode) - 1, -1, -1):
-            follow = float(episode[i].reward or 0.0) + self.discount * follow
-            returns[i] = follow
-        advantage = returns - x @ self.value
-        self.value += self.critic_rate * (advantage @ x) / len(episode)
-        size = np.abs(advantage).max() + 1e-8
-        actions = np.array([s.action for s in episode])
-        slope = -np.stack([self._probabilities(row) for row in x])
-        slope[np.arange(len(actions)), actions] += 1.0
-        self.policy += self.actor_rate * x.T @ (slope * (advantage / size)[:, None])
-
-
 def _lifetime(make_agent: Callable[[np.random.Generator], Any], learning, evaluation, key) -> LifelongReport:
     """One lifetime and one expert for each variant, all from one key."""
     seed = lambda i: np.random.default_rng(int(jr.bits(jr.fold_in(key, i), dtype="uint32")))  # noqa: E731
@@ -346,72 +203,6 @@ def cartpole_lifetime(key: Key[Array, ""], *, episodes: int = 60, evaluations: i
     stay = lambda name, n: TaskVariant("cartpole", CartPole, variants[name], name, episodes=n)  # noqa: E731
     learning = tuple((stay(name, episodes),) for name in list(variants) * VISITS)
     return _lifetime(LinearActorCritic, learning, tuple(stay(name, evaluations) for name in variants), key)
-
-
-class DriftingBandit:
-    """A contextual bandit: an episode of `rounds` contexts, linear rewards whose weights drift between variants.
-
-    Args:
-        angle: by how much the arms' weights are turned, in degrees.
-        rounds: contexts of an episode.
-        arms: number of arms.
-        noise: standard deviation of the reward.
-    """
-
-    def __init__(self, angle: float = 0.0, rounds: int = 20, arms: int = 3, noise: float = 0.1):
-        turned = np.deg2rad(angle) + 2 * np.pi * np.arange(arms) / arms
-        self.weights, self.rounds, self.noise = np.stack([np.cos(turned), np.sin(turned)]), rounds, noise
-
-    def _context(self) -> np.ndarray:
-        direction = self.rng.uniform(0, 2 * np.pi)
-        return np.array([np.cos(direction), np.sin(direction)])
-
-    def reset(self, seed: int | None = None) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin an episode."""
-        self.rng, self.left = np.random.default_rng(seed), self.rounds
-        self.context = self._context()
-        return self.context, {}
-
-    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Pull an arm; the reward is the mean over rounds when summed over an episode."""
-        reward = self.context @ self.weights[:, action] + self.noise * self.rng.normal()
-        self.left -= 1
-        self.context = self._context()
-        return self.context, float(reward) / self.rounds, self.left == 0, False, {}
-
-
-class LinearBanditAgent(LinearActorCritic):
-    """Epsilon-greedy on one linear model for each arm, learning by stochastic gradient.
-
-    Args:
-        rng: drives exploration.
-        arms: their number.
-        rate: learning rate.
-        epsilon: share of random pulls while learning.
-    """
-
-    def __init__(self, rng: np.random.Generator, arms: int = 3, *, rate: float = 0.02, epsilon: float = 0.1):
-        super().__init__(rng, 2, arms, scale=(1.0, 1.0))
-        self.rate, self.epsilon, self.models = rate, epsilon, np.zeros((2, arms))
-
-    def choose_actions(self, observations: Sequence[Any]) -> list[int | None]:
-        """Take the best arm, or while learning sometimes a random one."""
-        actions: list[int | None] = []
-        for x in observations:
-            if x is None:
-                actions.append(None)
-            elif self.learning and self.rng.random() < self.epsilon:
-                actions.append(int(self.rng.integers(self.models.shape[1])))
-            else:
-                actions.append(int(np.argmax(x @ self.models)))
-        return actions
-
-    def receive_transitions(self, transitions: Sequence[Step | None]) -> None:
-        """Move the pulled arm's model towards the reward."""
-        for step in transitions:
-            if step is not None and step.reward is not None:
-                error = 20 * step.reward - step.observation @ self.models[:, step.action]
-                self.models[:, step.action] += self.rate * error * step.observation
 
 
 def bandit_lifetime(key: Key[Array, ""], *, episodes: int = 60, evaluations: int = 10) -> LifelongReport:

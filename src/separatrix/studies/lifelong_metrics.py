@@ -390,5 +390,5 @@ STUDY = Study(
         "F4": "Five lifetimes do not decide; with twenty the interval lies below zero.",
     },
     revision=2,
-    costs={"quick": "a minute", "default": "2 minutes", "thorough": "15 minutes", "full": "half an hour"},
+    costs={"quick": "a minute", "default": "half a minute", "thorough": "4 minutes", "full": "half an hour"},
 )

@@ -8,6 +8,7 @@ from .figures import curves, points
 from .files import StoreError
 from .finding import AtLeast, AtMost, Between, Finding, Verdict, judge
 from .remote_runs import pull
+from .runs import find_runs
 from .statistics import (
     holm,
     interquartile_mean,
@@ -15,7 +16,7 @@ from .statistics import (
     probability_of_improvement,
     sign_flip_p,
 )
-from .store import Store, find_runs, open_run
+from .store import Store, open_run
 from .study import Regime, Study
 from .sweep import along_points, first_point
 from .sweep_figures import along

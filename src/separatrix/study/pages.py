@@ -19,7 +19,8 @@ from .errors import UsageError
 from .files import StoreError, storing, write_atomic
 from .finding import PRESETS, Finding, Verdict
 from .report import arm_description, changed_settings, published_text, run_command
-from .store import Store, find_runs, open_run
+from .runs import find_runs
+from .store import Store, open_run
 from .study import Study, all_studies
 from .verdicts import number, verdicts_of
 

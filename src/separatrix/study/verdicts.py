@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from .errors import UsageError
 from .finding import Verdict, judge
-from .store import Run, find_runs
+from .runs import Run, find_runs
 from .study import Study
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from separatrix.study.errors import UsageError
 from separatrix.study.files import StoreError
 from separatrix.study.manifest import read_manifest
 from separatrix.study.regime_map import count_runs
-from separatrix.study.store import Run, Store
+from separatrix.study.runs import Run
+from separatrix.study.store import Store
 
 from .catalogue import Catalogue, StoredMap
 from .cell_states import STATES, CellStates, planned_places, stored_place

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from separatrix.study.files import StoreError
 from separatrix.study.manifest import MANIFEST
 from separatrix.study.regime_map import POINTS
-from separatrix.study.store import Run, Store, find_runs
+from separatrix.study.runs import Run, find_runs
+from separatrix.study.store import Store
 
 __all__ = ["Catalogue", "StoredMap"]
 

@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 
 from separatrix.study.finding import Verdict
-from separatrix.study.store import Run
+from separatrix.study.runs import Run
 from separatrix.study.study import Study
 
 from .catalogue import StoredMap

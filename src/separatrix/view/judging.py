@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from separatrix.study.files import StoreError
 from separatrix.study.finding import Verdict
-from separatrix.study.store import Run, Store
+from separatrix.study.runs import Run
+from separatrix.study.store import Store
 from separatrix.study.verdicts import verdicts_of
 
 from .library import Library

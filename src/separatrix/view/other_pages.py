@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from separatrix.study.finding import Verdict
-from separatrix.study.store import Run
+from separatrix.study.runs import Run
 from separatrix.study.verdicts import number
 
 from .catalogue import StoredMap

@@ -10,8 +10,8 @@ from separatrix.study.figures import effect_strip
 from separatrix.study.finding import Finding, Verdict
 from separatrix.study.identity import plain
 from separatrix.study.report import changed_settings, published_text, run_command
+from separatrix.study.runs import Run
 from separatrix.study.settings import describe
-from separatrix.study.store import Run
 from separatrix.study.study import Study
 from separatrix.study.verdicts import number
 

@@ -61,7 +61,7 @@ STUDY = Study(
     },
     costs={
         "quick": "a minute",
-        "default": "4 minutes",
+        "default": "a minute",
         "thorough": "30 minutes",
         "full": "the paper's scale, days",
     },

@@ -89,7 +89,7 @@ STUDY = Study(
     },
     costs={
         "quick": "a minute",
-        "default": "4 minutes",
+        "default": "a minute",
         "thorough": "6 minutes",
         "full": "the paper's scale, for a GPU",
     },

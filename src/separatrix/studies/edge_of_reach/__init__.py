@@ -98,7 +98,7 @@ STUDY = Study(
     revision=2,
     costs={
         "quick": "a minute",
-        "default": "4 minutes",
+        "default": "2 minutes",
         "thorough": "half an hour",
         "full": "days on two cores; MuJoCo needs the extra `rl`",
     },

@@ -72,7 +72,7 @@ STUDY = Study(
     },
     costs={
         "quick": "half a minute",
-        "default": "4 minutes",
+        "default": "2 minutes",
         "thorough": "20 minutes",
         "full": "the paper's scale, for a GPU",
     },

@@ -114,7 +114,7 @@ STUDY = Study(
     },
     costs={
         "quick": "a minute and a half",
-        "default": "4 minutes",
+        "default": "a minute",
         "thorough": "20 minutes",
         "full": "the paper's scale, for a GPU",
     },
