@@ -57,7 +57,7 @@ STUDY = Study(
     remarks={
         "F1c": "Varied: the time of the average. Rossler's small exponent alone decides; its error is 1 to 6 % "
         "after 400 periods, and 0 to 3 %, 1 % in the mean of five seeds, after 1,600.",
-        "F3a": "Varied: the length of the series. From 96 stored periods a share of 0.67 to 0.75 of the systems agrees, "
+        "F3a": "Varied: the length of the series. From 96 stored periods 0.67 to 0.75 of the systems agree, "
         "from 192 periods 0.75 to 0.92 (three seeds): systems with a broad spectrum (Lorenz, Thomas, WangSun) need "
         "that long. Aizawa stays at 0.69 of the stored period.",
         "F4a": "The order of N-BEATS and a small LSTM on twelve systems changes with the initial states.",
