@@ -1,12 +1,16 @@
-"""What arms are made of: a cadence of records, and a Dataset from numbers that no run recorded."""
+"""What arms are made of: a cadence, random numbers for NumPy, and a Dataset from numbers that no run recorded."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
+import jax.random as jr
 import numpy as np
 import xarray as xr
+from jaxtyping import Array, Key
 
-__all__ = ["cadence", "labelled"]
+from separatrix._core.keys import named_key
+
+__all__ = ["cadence", "generator", "labelled"]
 
 
 def cadence(steps: int, records: int) -> int:
@@ -24,6 +28,23 @@ def cadence(steps: int, records: int) -> int:
         (4, 7)
     """
     return next(every for every in range(max(1, -(-steps // records)), steps + 1) if steps % every == 0)
+
+
+def generator(key: Key[Array, ""], name: str) -> np.random.Generator:
+    """Return NumPy's generator that belongs to a key and a name.
+
+    Args:
+        key: of a seed.
+        name: of what is drawn, so that other draws do not change it.
+
+    Returns:
+        The same generator at every call.
+
+    Examples:
+        >>> float(generator(jr.key(0), "a").normal()) == float(generator(jr.key(0), "b").normal())
+        False
+    """
+    return np.random.default_rng(np.asarray(jr.key_data(named_key(key, name))))
 
 
 def labelled(variables: Mapping[Hashable, tuple[Sequence[str], Any, str]], **coordinates: Any) -> xr.Dataset:

@@ -5,17 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from separatrix.study.arms import labelled
+from separatrix.study.arms import generator, labelled
 from separatrix.systems import catalogue, get, lyapunov, mean_divergence, system_from_text
 
-from .parts import draws, side_by_side
 from .settings import LITERATURE, Settings
+from .side_by_side import side_by_side
 
 
 def starts_of(system, keys, name: str) -> np.ndarray:
     """The stored initial state, moved by a thousandth for each seed."""
     start = np.asarray(system.initial, float)
-    return np.stack([start * (1 + 1e-3 * draws(k, name).normal(size=len(start))) for k in keys])
+    return np.stack([start * (1 + 1e-3 * generator(k, name).normal(size=len(start))) for k in keys])
 
 
 def spectra(s: Settings, keys):
@@ -72,6 +72,6 @@ def audit(s: Settings, keys):
         )
     rows = []
     for key in keys:
-        drawn = known.exponent + known.exponent_error * draws(key, "audit").normal(size=len(known))
+        drawn = known.exponent + known.exponent_error * generator(key, "audit").normal(size=len(known))
         rows.append(np.abs(np.log(known.published_lle / np.maximum(drawn, 1e-12))))
     return labelled({"log_ratio": (["audited"], rows, "|ln published/ours|")}, audited=list(known.index))

@@ -10,11 +10,11 @@ import numpy as np
 
 from separatrix.dynamics import PolynomialLibrary
 from separatrix.dynamics.symbolic_regression import FourierLibrary, fit_law, law_score, recovery
-from separatrix.study.arms import labelled
+from separatrix.study.arms import generator, labelled
 from separatrix.systems import get, simulate
 
-from .parts import draws, side_by_side
 from .settings import Settings
+from .side_by_side import side_by_side
 
 
 @functools.lru_cache(maxsize=512)
@@ -30,7 +30,7 @@ def _pairs(name: str, transients: tuple[float, ...]):
 def laws(s: Settings, keys):
     """Sparse regression with polynomials of degree two and with sines: recovery of quadratic systems, and scores."""
     names = tuple(dict.fromkeys((*s.quadratic, *s.laws)))
-    leads = {n: tuple(float(draws(k, f"law of {n}").uniform(5, 25)) for k in keys) for n in names}
+    leads = {n: tuple(float(generator(k, f"law of {n}").uniform(5, 25)) for k in keys) for n in names}
     pairs = side_by_side(lambda n: _pairs(n, leads[n]), names)
     f1, error, score = [], [], []
     for i in range(len(keys)):

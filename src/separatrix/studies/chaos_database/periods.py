@@ -4,11 +4,11 @@ import functools
 
 import numpy as np
 
-from separatrix.study.arms import labelled
+from separatrix.study.arms import generator, labelled
 from separatrix.systems import dominant_period, get, simulate
 
-from .parts import draws, side_by_side
 from .settings import CYCLES, DENSE, STRETCH, Settings
+from .side_by_side import side_by_side
 
 
 @functools.lru_cache(maxsize=512)
@@ -22,7 +22,7 @@ def _series(name: str, transients: tuple[float, ...], length: int):
 
 def all_series(s: Settings, keys, names) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Series of several systems, different for each seed."""
-    leads = {n: tuple(float(draws(k, f"transient of {n}").uniform(0, 50)) for k in keys) for n in names}
+    leads = {n: tuple(float(generator(k, f"transient of {n}").uniform(0, 50)) for k in keys) for n in names}
     return side_by_side(lambda n: _series(n, leads[n], s.length), names)
 
 

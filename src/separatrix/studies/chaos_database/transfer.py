@@ -12,9 +12,8 @@ from separatrix.dynamics.surrogate_transfer import (
     surrogate_series,
     train_autoencoder,
 )
-from separatrix.study.arms import labelled
+from separatrix.study.arms import generator, labelled
 
-from .parts import draws
 from .settings import CARD_SETS, Settings
 
 PACE = (np.log(5.0), np.log(200.0))  # points in a period of the control, drawn log-uniformly
@@ -36,14 +35,14 @@ def transfer(s: Settings, keys):
     sets = class_sets(s)
     table = []
     for key in keys:
-        rng, rows = draws(key, "pace"), []
+        rng, rows = generator(key, "pace"), []
         for data in sets:
             pace = {"matched": max(4.0, 2 // significant_frequency(data.train)), "random": np.exp(rng.uniform(*PACE))}
             standard = lambda x: (x - x.mean(1, keepdims=True)) / np.maximum(x.std(1, keepdims=True), 1e-12)  # noqa: E731
             raw = [series_features(standard(x)) for x in (data.train, data.test)]
             row = [ridge_accuracy(raw[0], data.labels, raw[1], data.truth)]
             for name, points in pace.items():
-                lead = float(draws(key, name).uniform(5, 25))
+                lead = float(generator(key, name).uniform(5, 25))
                 chaos = surrogate_series(s.surrogates, points, points=s.surrogate_points, transient=lead)
                 own = named_key(key, f"{name} {data.name}")
                 model = train_autoencoder(chaos, own, windows=s.code_windows, epochs=s.code_epochs).model

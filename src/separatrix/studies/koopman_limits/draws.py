@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from separatrix._core.keys import named_key
+from separatrix.study.arms import generator
 
 Mark = tuple[int, ...]
 
@@ -16,5 +16,4 @@ def mark(key) -> Mark:
 
 def draws(which: Mark, name: str):
     """Random numbers that belong to a name."""
-    key = named_key(jr.wrap_key_data(jnp.array(which, jnp.uint32)), name)
-    return np.random.default_rng(mark(key))
+    return generator(jr.wrap_key_data(jnp.array(which, jnp.uint32)), name)
