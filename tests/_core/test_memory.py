@@ -1,5 +1,6 @@
 """A population that cannot fit is refused before it starts."""
 
+import sys
 from pathlib import Path
 
 import jax
@@ -48,3 +49,10 @@ def test_programs_are_dropped_when_maps_run_out_and_their_maps_come_back():
     assert forget_programs(share=before / limit)
     assert count() < grown - 20
     assert programs[3](0.0) == 3.0  # compiled again
+
+
+def test_every_run_looks_after_the_maps_before_it_compiles(monkeypatch):
+    looked = []
+    monkeypatch.setattr(sys.modules["separatrix._core.run"], "forget_programs", lambda: looked.append(True))
+    run(LinearMap(jnp.eye(2)), jr.key(0), 1)
+    assert looked == [True]

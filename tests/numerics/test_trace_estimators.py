@@ -114,3 +114,12 @@ def test_refusals():
     for estimator, least in ((hutchinson_trace, 1), (hutch_pp_trace, 3), (xtrace, 4), (hutchinson_diagonal, 1)):
         with pytest.raises(ValueError, match=f"at least {least}"):
             estimator(multiply(jnp.eye(30)), jr.key(0), num_matvecs=least - 1, dim=30)
+
+
+@pytest.mark.parametrize(("at_once", "present", "absent"), [(1, "f32[5]", "f32[1,5]"), (4, "f32[4,5]", "f32[1,5]")])
+def test_products_are_taken_together_as_asked_and_single_ones_are_no_batch(at_once, present, absent):
+    matrix = jnp.arange(25.0).reshape(5, 5)
+    trace = lambda key: hutchinson_trace(lambda v: matrix @ v, key, num_matvecs=8, dim=5, at_once=at_once).value  # noqa: E731
+    program = str(jax.make_jaxpr(trace)(jr.key(0)))
+    assert present in program
+    assert absent not in program
