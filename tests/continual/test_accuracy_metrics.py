@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from separatrix.continual import AccuracyTrace, accuracy_metrics as metric, stability_gap
+from separatrix.continual import AccuracyTrace, accuracy_metrics as metric, matrix_metrics, stability_gap
 
 NAN = np.nan
 FIRST = [0.1, 0.5, 0.8, 0.9, 0.2, 0.4, 0.7, 0.85]
@@ -95,11 +95,11 @@ def test_learning_curve_area_is_the_mean_of_the_first_evaluations_of_each_task()
 
 def test_forgetting_conventions_differ_as_documented():
     a = np.array([[0.9, 0.0, 0.0], [0.95, 0.8, 0.0], [0.5, 0.7, 0.9]])
-    assert float(metric.backward_transfer(a)) == pytest.approx((-0.4 - 0.1) / 2)
-    assert float(metric.forgetting_from_peak(a)) == pytest.approx((0.45 + 0.1) / 2)
-    assert float(metric.forgetting_per_step(a)) == pytest.approx((-0.05 + (0.45 + 0.1) / 2) / 2)
-    assert float(metric.forward_transfer(a, [0.1, 0.1, 0.1])) == pytest.approx(-0.1)
-    assert float(metric.average_incremental_accuracy(a)) == pytest.approx((0.9 + 0.875 + 0.7) / 3)
+    assert float(matrix_metrics.backward_transfer(a)) == pytest.approx((-0.4 - 0.1) / 2)
+    assert float(matrix_metrics.forgetting_from_peak(a)) == pytest.approx((0.45 + 0.1) / 2)
+    assert float(matrix_metrics.forgetting_per_step(a)) == pytest.approx((-0.05 + (0.45 + 0.1) / 2) / 2)
+    assert float(matrix_metrics.forward_transfer(a, [0.1, 0.1, 0.1])) == pytest.approx(-0.1)
+    assert float(matrix_metrics.average_incremental_accuracy(a)) == pytest.approx((0.9 + 0.875 + 0.7) / 3)
 
 
 def test_gap_has_depth_place_and_recovery():

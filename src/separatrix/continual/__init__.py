@@ -7,8 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _HOME = {
-    "accuracy_metrics": "average_accuracy accuracy_matrix average_incremental_accuracy backward_transfer forgetting "
-    "forgetting_from_peak forgetting_per_step forward_transfer incremental_accuracy learning_accuracy "
+    "accuracy_metrics": "average_accuracy accuracy_matrix forgetting learning_accuracy "
     "learning_curve_area minimum_accuracy sampling_error windowed_forgetting windowed_plasticity worst_case_accuracy",
     "accuracy_trace": "AccuracyTrace Gap stability_gap",
     "buffers": "Balanced Reservoir Ring Slots by_class by_task draw",
@@ -27,6 +26,8 @@ _HOME = {
     "lifetime_curves": "contrast flat_smooth performance_maintenance performance_recovery ratio recovery_times "
     "relative_performance sample_efficiency saturation terminal_performance",
     "lifetime_log": "LifetimeLog LogError Regime validate_log",
+    "matrix_metrics": "average_incremental_accuracy backward_transfer forgetting_from_peak forgetting_per_step "
+    "forward_transfer incremental_accuracy",
     "replay": "DarkReplay JointTraining Replay dark_experience_replay experience_replay joint",
     "running_statistics": "NormalisedLearner NormalisedState",
     "task_tracks": "feature_drift task_gradient_norms task_losses",
@@ -43,13 +44,7 @@ if TYPE_CHECKING:
     from separatrix.continual.accuracy_metrics import (
         accuracy_matrix,
         average_accuracy,
-        average_incremental_accuracy,
-        backward_transfer,
         forgetting,
-        forgetting_from_peak,
-        forgetting_per_step,
-        forward_transfer,
-        incremental_accuracy,
         learning_accuracy,
         learning_curve_area,
         minimum_accuracy,
@@ -164,6 +159,14 @@ if TYPE_CHECKING:
         LogError,
         Regime,
         validate_log,
+    )
+    from separatrix.continual.matrix_metrics import (
+        average_incremental_accuracy,
+        backward_transfer,
+        forgetting_from_peak,
+        forgetting_per_step,
+        forward_transfer,
+        incremental_accuracy,
     )
     from separatrix.continual.replay import (
         DarkReplay,

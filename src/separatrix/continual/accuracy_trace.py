@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from separatrix.continual import accuracy_metrics as metric
+from separatrix.continual import accuracy_metrics as metric, matrix_metrics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,9 +121,12 @@ class AccuracyTrace:
             "wc_acc": (self.wc_acc(), "worst-case accuracy"),
             "lca": (self.lca(), "mean accuracy over the first evaluations of a task"),
             "learning_accuracy": (metric.learning_accuracy(*self._all), "accuracy just after learning"),
-            "incremental_accuracy": (metric.average_incremental_accuracy(matrix), "average incremental accuracy"),
-            "forgetting_from_peak": (metric.forgetting_from_peak(matrix), "forgetting from the best accuracy"),
-            "forgetting_per_step": (metric.forgetting_per_step(matrix), "forgetting from one task to the next"),
+            "incremental_accuracy": (
+                matrix_metrics.average_incremental_accuracy(matrix),
+                "average incremental accuracy",
+            ),
+            "forgetting_from_peak": (matrix_metrics.forgetting_from_peak(matrix), "forgetting from the best accuracy"),
+            "forgetting_per_step": (matrix_metrics.forgetting_per_step(matrix), "forgetting from one task to the next"),
         }
         for window in windows:
             scalars[f"wf_{window}"] = (self.windowed_forgetting(window).mean(0), f"windowed forgetting, {window}")

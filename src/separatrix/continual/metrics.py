@@ -1,21 +1,15 @@
 """Every metric of continual and lifelong learning, for traces and logs of any origin.
 
-From a trace `A[step, task, ...]`: the functions of `accuracy_metrics`, `AccuracyTrace`, `stability_gap`. From a log of
-experiences: `LifetimeLog`, `lifelong_metrics` and their parts. Other programs' results come in as a tidy table
-(`AccuracyTrace.from_table`), an accuracy matrix (`AccuracyTrace.from_matrix`) or a folder of l2logger
-(`LifetimeLog.read`).
+From a trace `A[step, task, ...]`: the functions of `accuracy_metrics` and `matrix_metrics`, `AccuracyTrace`,
+`stability_gap`. From a log of experiences: `LifetimeLog`, `lifelong_metrics` and their parts. Other programs' results
+come in as a tidy table (`AccuracyTrace.from_table`), an accuracy matrix (`AccuracyTrace.from_matrix`) or a folder of
+l2logger (`LifetimeLog.read`).
 """
 
 from separatrix.continual.accuracy_metrics import (
     accuracy_matrix,
     average_accuracy,
-    average_incremental_accuracy,
-    backward_transfer,
     forgetting,
-    forgetting_from_peak,
-    forgetting_per_step,
-    forward_transfer,
-    incremental_accuracy,
     learning_accuracy,
     learning_curve_area,
     minimum_accuracy,
@@ -46,6 +40,14 @@ from separatrix.continual.lifetime_curves import (
     terminal_performance,
 )
 from separatrix.continual.lifetime_log import LifetimeLog, LogError, Regime, validate_log
+from separatrix.continual.matrix_metrics import (
+    average_incremental_accuracy,
+    backward_transfer,
+    forgetting_from_peak,
+    forgetting_per_step,
+    forward_transfer,
+    incremental_accuracy,
+)
 
 __all__ = [
     "AccuracyTrace",
