@@ -211,7 +211,8 @@ def test_the_figures_of_the_study_are_drawn_in_the_colour_of_the_text(open_page,
     page = open_page(f"/runs/{site[1][0]}", scheme="dark", wait=".figures")
     page.locator("[data-figure]").scroll_into_view_if_needed()
     page.wait_for_selector("[data-figure] svg")
-    assert page.get_by_role("img", name="Loss").count() == 1
+    # The curves of the same page are "loss over steps, ..." once drawn: only the figure of the study is meant.
+    assert page.locator("[data-figure]").get_by_role("img", name="Loss", exact=True).count() == 1
     assert page.evaluate("getComputedStyle(document.querySelector('[data-figure] text')).fill") == "rgb(228, 232, 236)"
     line = "getComputedStyle(document.querySelector('[data-figure] svg [id$=line2d_1] path')).strokeWidth"
     assert page.evaluate("document.querySelector('[data-figure] svg [style]')") is None
