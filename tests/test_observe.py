@@ -1,5 +1,6 @@
 """An observer of one's own loop measures what `run` measures, and survives what loops do."""
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -14,8 +15,34 @@ import xarray as xr
 
 from separatrix import FullBatch, Probe, info_probe, log_spaced, observe, run
 from separatrix._core.program import first_state, run_keys, single_step
+from separatrix.models import MLP
+from separatrix.models.trained_arrays import put_back
 from separatrix.study import curves
-from separatrix.training import Batch, Supervised, accuracy, sharpness_probe
+from separatrix.training import (
+    Batch,
+    NoisyBatch,
+    Supervised,
+    accuracy,
+    collapse,
+    curvature_noise,
+    gauss_newton_estimates,
+    gauss_newton_sharpness,
+    half_squared_error,
+    hessian_norm_probe,
+    hessian_trace_probe,
+    laziness,
+    loss_scaled_trace_probe,
+    losses,
+    noise_trace,
+    noisy_accuracy,
+    norms,
+    preconditioned_sharpness_probe,
+    regression_errors,
+    sharpness_probe,
+    spectral_density_probe,
+    tangent_alignment,
+    weight_alignment,
+)
 
 PAGE = Path(__file__).parents[1] / "docs" / "observe.md"
 
@@ -81,6 +108,61 @@ class _Linear(eqx.Module):
 def _forward(w, inputs, key):
     del key
     return inputs @ w
+
+
+def test_every_probe_measures_what_it_measures_in_a_run():
+    """With parameters that hold an integer beside the weights, which probes must not see."""
+    x = jr.normal(jr.key(0), (12, 3))
+    labels = (x[:, 0] > 0).astype(jnp.int32)
+    data, noisy = Batch(x, labels), NoisyBatch(x, labels, jnp.arange(12) < 3)
+    plain = Supervised(
+        model=lambda key: _Counting(MLP(key, (3, 5, 2)), jnp.arange(3)),
+        loss=optax.losses.softmax_cross_entropy_with_integer_labels,
+        optimiser=optax.adam(0.1),
+        stream=FullBatch(noisy),
+        held_out=data,
+    )
+    probes = [
+        *(accuracy(), collapse(), norms(), weight_alignment(), tangent_alignment(), losses(), sharpness_probe()),
+        *(preconditioned_sharpness_probe(), hessian_trace_probe(), hessian_norm_probe(), loss_scaled_trace_probe()),
+        *(spectral_density_probe(num_steps=5), gauss_newton_sharpness(), curvature_noise()),
+        *(noise_trace(), laziness(start=lambda params: jax.tree.map(jnp.ones_like, params))),
+    ]
+    alone = [noisy_accuracy(), gauss_newton_estimates()]  # they record names that others do
+    codes = Batch(x, jax.nn.one_hot(labels, 2))
+    squared = dataclasses.replace(plain, loss=half_squared_error, stream=FullBatch(codes), held_out=codes)
+    key = jr.key(5)
+    for process, some in ((plain, probes), (plain, alone), (squared, [regression_errors()])):
+        state, records = run(process, key, 2, probes=some)
+        observer = observe(
+            lambda model, batch, loss=process.loss: loss(jax.vmap(model)(batch.inputs), batch.targets),
+            some,
+            outputs=lambda model, inputs: jax.vmap(model)(inputs),
+            example_loss=process.loss,
+            held_out=process.held_out,
+            key=key,
+        )
+        model, batch = put_back(process.model, state.params), process.stream.data
+        found = eqx.filter_jit(observer.measure)(2, model, batch, opt_state=state.opt_state)
+        for name, value in found.items():
+            np.testing.assert_allclose(value, records[name][-1], rtol=2e-4, atol=1e-5, err_msg=name)
+
+
+class _Counting(eqx.Module):
+    net: MLP
+    count: jax.Array
+
+    def __call__(self, x):
+        return self.net(x)
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(ValueError, match=r"such as `sharpness_probe\(\)`; got 'sharpness'"):
+        observe(loss, ["sharpness"])
+    with pytest.raises(ValueError, match="probe 'accuracy' needs batches of inputs and targets, a pair; got dict"):
+        observe(loss, [accuracy()], outputs=lambda w, x: x)(1, W, {"x": DATA})
+    with pytest.raises(ValueError, match="give `observe` an `example_loss` function"):
+        observe(loss, [losses()], outputs=lambda w, x: x)(1, W, (DATA, DATA))
 
 
 def test_data_set_is_labelled_and_drawn():

@@ -4,6 +4,7 @@
 from what a loop has at hand, a loss function, parameters and a batch, and the same probes give the same numbers.
 """
 
+import dataclasses
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +21,7 @@ from separatrix._core.probe import Info, Probe, Transition
 from separatrix._core.process import AbstractProcess
 from separatrix._core.program import all_finite, probe_key
 from separatrix._core.records import Record, Records, axis_names
+from separatrix._core.stream import FullBatch
 from separatrix.training.supervised import Batch
 
 if TYPE_CHECKING:
@@ -41,32 +43,52 @@ class ObservedState(NamedTuple):
 
 
 class ObservedModel(eqx.Module):
-    """Stands for the process that a loop does not have, with the methods that probes call.
+    """Stands for the process that a loop does not have, with the fields and methods that probes use.
 
     Attributes:
-        loss: `(params, batch) -> ` the mean loss, or the loss of each example.
+        objective: `(params, batch) -> ` the mean loss, or the loss of each example.
         model_outputs: `(params, inputs) -> outputs` of a batch, or None.
+        example_loss: `(outputs, targets) -> losses`, or None.
         held_out: a `Batch` for probes to evaluate on, or None.
+        stream: its field `data` has all training examples.
+        rest: what the parameters hold besides floating-point arrays.
     """
 
-    loss: Callable[[PyTree, Any], Array]
+    objective: Callable[[PyTree, Any], Array]
     model_outputs: Callable[[PyTree, PyTree], PyTree] | None = None
+    example_loss: Callable[[PyTree, PyTree], Array] | None = None
     held_out: Any = None
+    stream: FullBatch | None = None
+    rest: PyTree = None
 
-    def outputs(self, state: ObservedState, inputs: PyTree, key: Key[Array, ""] | None = None) -> PyTree:
-        """Return the model's outputs on a batch of inputs."""
+    def loss(self, outputs: PyTree, targets: PyTree) -> Float[Array, " batch"]:
+        """Return the loss of each example."""
+        if self.example_loss is None:
+            raise ValueError("this probe compares outputs with targets; give `observe` an `example_loss` function.")
+        return self.example_loss(outputs, targets)
+
+    def model_at(self, state: Any) -> PyTree:
+        """Return the parameters as the loop has them."""
+        return eqx.combine(state.params, self.rest)
+
+    def outputs(self, state: Any, inputs: PyTree, key: Key[Array, ""] | None = None) -> PyTree:
+        """Return the outputs on a batch of inputs."""
+        return self.forward(self.model_at(state), inputs, key)
+
+    def forward(self, model: PyTree, inputs: PyTree, key: Key[Array, ""] | None = None) -> PyTree:
+        """Return the outputs of a model with the loop's kind of parameters."""
         del key
         if self.model_outputs is None:
             raise ValueError("this probe looks at the model's outputs; give `observe` an `outputs` function.")
-        return self.model_outputs(state.params, inputs)
+        return self.model_outputs(model, inputs)
 
     def value_and_gradient(
-        self, state: ObservedState, x: Any, key: Key[Array, ""] | None = None
+        self, state: Any, x: Any, key: Key[Array, ""] | None = None
     ) -> tuple[Float[Array, ""], PyTree]:
         """Return the mean loss on a batch and its gradient with respect to the floating-point parameters."""
         del key
-        objective = lambda params: jnp.mean(self.loss(params, x))  # noqa: E731
-        return eqx.filter_value_and_grad(objective)(state.params)
+        mean = lambda params: jnp.mean(self.objective(eqx.combine(params, self.rest), x))  # noqa: E731
+        return jax.value_and_grad(mean)(state.params)
 
 
 class Observer:
@@ -256,7 +278,9 @@ def observe(
     probes: Sequence[Probe],
     *,
     outputs: Callable[[PyTree, PyTree], PyTree] | None = None,
+    example_loss: Callable[[PyTree, PyTree], Array] | None = None,
     held_out: Any = None,
+    data: Any = None,
     steps: int | None = None,
     key: Key[Array, ""] | None = None,
     compiled: bool = True,
@@ -270,7 +294,10 @@ def observe(
             loop has. Or a process such as `Supervised` whose `step` the loop calls: then show the observer its states.
         probes: what to measure, and how often. A probe is due when its `every` divides the step, 0 included.
         outputs: `(params, inputs) -> outputs` of a batch, for probes that look at predictions.
+        example_loss: `(outputs, targets) -> losses`, one for each example, for probes that evaluate it elsewhere.
         held_out: a pair of inputs and targets, for probes that evaluate on other data.
+        data: a pair, or a batch of another kind, for probes that look at all training examples; the batch shown by
+            default.
         steps: length of the loop; needed by a cadence that is a function, such as `log_spaced()`.
         key: drives the probes' own noise; fixed by default. With the key of a `run` the numbers are the same.
         compiled: compile each probe, once for each shape; switch it off for a loss that cannot be traced.
@@ -282,7 +309,7 @@ def observe(
         that fails when it is first due raises; one that fails later is dropped with a warning, the loop goes on.
 
     Raises:
-        ValueError: if a cadence needs `steps`, or two probes have one name.
+        ValueError: if something is no probe, two probes have one name, or a cadence needs `steps`.
 
     Examples:
         >>> from separatrix.training import sharpness_probe
@@ -296,17 +323,36 @@ def observe(
         >>> ds["sharpness"].squeeze().values.round(3).tolist(), ds["step"].values.tolist()
         ([2.0, 2.0], [5, 10])
     """
+    for probe in probes:
+        if not isinstance(probe, Probe):
+            raise ValueError(f"`probes` must hold probes, such as `sharpness_probe()`; got {probe!r}.")
     names = [probe.name for probe in probes]
     if len(set(names)) < len(names):
         raise ValueError(f"probes must have distinct names, since their random keys come from them; got {names}.")
-    model = loss if isinstance(loss, AbstractProcess) else ObservedModel(loss, outputs, _as_batch(held_out))
+    if isinstance(loss, AbstractProcess):
+        model = loss
+    else:
+        stream = None if data is None else FullBatch(_as_batch(data))
+        model = ObservedModel(loss, outputs, example_loss, _as_batch(held_out), stream)
     key = jr.key(0) if key is None else key
     return Observer(model, probes, key=key, steps=steps, compiled=compiled, arm=arm, seed=seed)
 
 
 def _measure(probe, model, step, before, x, info, after, key) -> dict[str, Array]:
+    if isinstance(model, ObservedModel):  # probes are shown trained arrays alone, as a process shows them
+        params, rest = eqx.partition(after.params, eqx.is_inexact_array)
+        model = dataclasses.replace(model, rest=rest, stream=model.stream or FullBatch(x))
+        after = after._replace(params=params)
+        before = before._replace(params=eqx.filter(before.params, eqx.is_inexact_array))
     seen = Transition(model, step, before, x, info, after)
-    return probe.fn(seen, probe_key(key, probe, step))
+    try:
+        return probe.fn(seen, probe_key(key, probe, step))
+    except AttributeError as error:
+        if error.name in ("inputs", "targets"):
+            raise ValueError(
+                f"probe {probe.name!r} needs batches of inputs and targets, a pair; got {type(x).__name__}."
+            ) from error
+        raise
 
 
 def _cadence(probe: Probe, steps: int | None) -> Callable[[int], bool]:

@@ -1,7 +1,9 @@
 """Every study: its quick preset runs each arm, its findings can be computed, its figures draw, its text is there."""
 
+import contextlib
 import dataclasses
 import inspect
+import itertools
 import os
 import subprocess
 import sys
@@ -11,6 +13,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from separatrix._core import run as run_module
+from separatrix._core.keys import named_key
+from separatrix._core.process import AbstractProcess
 from separatrix.study.explain import explain
 from separatrix.study.plan import plan
 from separatrix.study.store import open_run
@@ -62,14 +67,60 @@ def test_every_figure_draws(finished):
         assert isinstance(draw(results), Figure)
 
 
-def test_arms_share_data_and_initialisation_so_effects_are_paired(finished):
-    study, _ = finished
+def test_compared_arms_share_data_and_initialisation_so_effects_are_paired(monkeypatch):
+    """Where the arms of a finding have the same shapes, a seed gives them the same weights and the same first batch."""
+    compared = 0
+    for study in STUDIES.values():
+        starts = {}
+        planned = {cell.arm for cell in plan(study, study.presets["quick"], "quick", frozenset())}
+        for finding in study.findings:
+            arms = [arm for arm in finding.arms if arm in planned]
+            for arm in arms if len(arms) > 1 else ():
+                if arm not in starts:
+                    starts[arm] = first_run(study, arm, monkeypatch)
+            for one, other in itertools.pairwise(arms):
+                for a, b in zip(starts[one], starts[other], strict=True):
+                    if a is not None and b is not None and shapes(a) == shapes(b):
+                        assert all(map(np.array_equal, a, b)), f"{study.slug}: {one} and {other}"
+                        compared += 1
+    assert compared > 50
+
+
+class Started(Exception):
+    """An arm has started its first run."""
+
+
+def first_run(study, arm, monkeypatch):
+    """Initial weights and first batch of the first run of an arm; None for what an arm without a run has not."""
+    found = {}
+
+    def caught(process, key, steps, *, stream=None, **more):
+        del steps, more
+        single = key[0] if key.ndim else key
+        if not isinstance(process, AbstractProcess):
+            process = process(named_key(single, "process")) if callable(process) else process[0]
+        state = process.init(named_key(single, "init"))
+        feed = stream if stream is not None else getattr(process, "stream", None)
+        found["params"] = arrays(getattr(state, "params", state))
+        found["batch"] = None if feed is None else arrays(feed(np.int32(0), named_key(single, "stream")))
+        raise Started
+
+    for module in list(sys.modules.values()):
+        if vars(module).get("run") is run_module.run and module is not run_module:
+            monkeypatch.setattr(module, "run", caught)
     settings = dataclasses.replace(study.presets["quick"], seeds=1)
-    arm = next(iter(study.arms.values()))
-    keys = jax.vmap(jax.random.key)(np.arange(1, dtype=np.uint32))
-    first, second = arm(settings, keys), arm(settings, keys)
-    for name in first.data_vars:
-        np.testing.assert_array_equal(first[name].values, second[name].values)
+    with contextlib.suppress(Started):
+        study.arms[arm](settings, jax.vmap(jax.random.key)(np.arange(1, dtype=np.uint32)))
+    monkeypatch.undo()
+    return found.get("params"), found.get("batch")
+
+
+def arrays(tree):
+    return [np.asarray(a) for a in jax.tree.leaves(tree) if not jax.dtypes.issubdtype(a.dtype, jax.dtypes.prng_key)]
+
+
+def shapes(leaves):
+    return [(a.shape, a.dtype) for a in leaves]
 
 
 @pytest.mark.parametrize("slug", STUDIES)

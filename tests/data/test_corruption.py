@@ -82,6 +82,10 @@ def test_seeds_are_a_vmap():
             np.testing.assert_array_equal(many[i], one)
 
 
+def test_integers_of_numpy_are_taken():
+    np.testing.assert_array_equal(*(corrupt_labels(jr.key(0), f(9), 3, 0.5)[0] for f in (np.arange, jnp.arange)))
+
+
 def test_bad_arguments_are_explained():
     with pytest.raises(ValueError, match=r"`fraction` must be in \[0, 1\]; got 1.5"):
         corrupt_labels(jr.key(0), true_labels(5), CLASSES, 1.5)

@@ -96,6 +96,11 @@ def test_gini_of_equal_numbers_and_of_one_alone():
     assert float(gini(jnp.eye(8)[2])) == pytest.approx(1 - 1 / 8, rel=1e-6)
 
 
+def test_lists_are_taken_and_gini_of_negative_numbers_is_undefined():
+    assert float(inverse_participation_ratio([0.0, 2.0, 0.0], transform=None)) == 1.0
+    assert np.isnan(gini([-1.0, 1.0, 2.0]))
+
+
 def test_gini_ranks_neurons_as_the_ratio_does():
     teacher, random = modular_addition_teacher(jr.key(0), 31, 40), QuadraticMLP(jr.key(0), 31, 40)
     score = lambda w: gini(jnp.abs(jnp.fft.rfft(w)))  # noqa: E731

@@ -89,3 +89,13 @@ def test_the_curve_equals_pruning_at_each_fraction():
 def test_unknown_orders_are_refused():
     with pytest.raises(ValueError, match="`order`"):
         kept_neurons(SCORES, 0.5, "random")  # pyright: ignore[reportArgumentType]
+
+
+def test_models_that_cannot_be_masked_are_told_how():
+    net = MLP(jr.key(0), (3, 4, 2))
+    with pytest.raises(ValueError, match=r"MLP has no `mask_neurons`.*mask_hidden_layer\(0\)"):
+        prune_neurons(net, jnp.arange(4.0), 0.5)
+    with pytest.raises(ValueError, match=r"widths \[4\] have no neurons to mask at layer 0 with 3 scores"):
+        prune_neurons(net, jnp.arange(3.0), 0.5, mask=mask_hidden_layer(0))
+    with pytest.raises(ValueError, match="at layer 1 with 4 scores"):
+        prune_neurons(net, jnp.arange(4.0), 0.5, mask=mask_hidden_layer(1))

@@ -54,6 +54,7 @@ def corrupt_labels(
         raise ValueError(f"`num_classes` must be at least 2; got {num_classes}.")
     if isinstance(fraction, int | float) and not 0 <= fraction <= 1:
         raise ValueError(f"`fraction` must be in [0, 1]; got {fraction}.")
+    labels = jnp.asarray(labels)  # in JAX's integers, which NumPy's are wider than
     n = labels.shape[0]
     order = jr.permutation(jr.fold_in(key, 0), n)
     allowed = jnp.ones(n, bool) if among is None else among[order]

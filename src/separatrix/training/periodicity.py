@@ -50,7 +50,7 @@ def inverse_participation_ratio(
         >>> round(1 / float(inverse_participation_ratio(jnp.eye(97)[5])), 3)
         49.0
     """
-    power = _power(jnp.moveaxis(w, axis, -1), transform)
+    power = _power(jnp.moveaxis(jnp.asarray(w), axis, -1), transform)
     return jnp.sum((power / jnp.sum(power, axis=-1, keepdims=True)) ** r, axis=-1)
 
 
@@ -123,17 +123,19 @@ def gini(x: Float[Array, "..."], axis: int = -1) -> Float[Array, "..."]:
         axis: along which to compare them.
 
     Returns:
-        Shape of `x` without `axis`, from 0 (all equal) to 1 - 1/n (all in one place); NaN for zeros.
+        Shape of `x` without `axis`, from 0 (all equal) to 1 - 1/n (all in one place); NaN for zeros, and where a number
+        is negative.
 
     Examples:
         >>> round(float(gini(jnp.array([0.0, 0.0, 0.0, 5.0]))), 6)
         0.75
     """
-    x = jnp.sort(jnp.moveaxis(x, axis, -1), axis=-1)
+    x = jnp.sort(jnp.moveaxis(jnp.asarray(x), axis, -1), axis=-1)
     n = x.shape[-1]
     # each number enters with the count of smaller ones less the count of larger ones
     weights = (2 * jnp.arange(1, n + 1) - n - 1).astype(x.dtype)
-    return jnp.sum(weights * x, axis=-1) / (n * jnp.sum(x, axis=-1))
+    index = jnp.sum(weights * x, axis=-1) / (n * jnp.sum(x, axis=-1))
+    return jnp.where(x[..., 0] < 0, jnp.nan, index)
 
 
 def primitive_root_powers(p: int) -> Int[np.ndarray, " order"]:

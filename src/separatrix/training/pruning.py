@@ -16,6 +16,11 @@ Mask = Callable[[Any, Bool[Array, " width"]], Any]
 
 
 def _own_mask(model: Any, keep: Bool[Array, " width"]) -> Any:
+    if not hasattr(model, "mask_neurons"):
+        raise ValueError(
+            f"{type(model).__name__} has no `mask_neurons`; say how neurons are masked, as with "
+            "`mask=mask_hidden_layer(0)` for an MLP."
+        )
     return model.mask_neurons(keep)
 
 
@@ -38,6 +43,11 @@ def mask_hidden_layer(layer: int) -> Mask:
 
     def mask(model: Any, keep: Bool[Array, " width"]) -> Any:
         weights = list(model.weights)
+        if not 0 <= layer < len(weights) - 1 or keep.shape != (weights[layer].shape[1],):
+            widths = [w.shape[1] for w in weights[:-1]]
+            raise ValueError(
+                f"hidden layers of widths {widths} have no neurons to mask at layer {layer} with {len(keep)} scores."
+            )
         weights[layer] = jnp.where(keep, weights[layer], 0)
         weights[layer + 1] = jnp.where(keep[:, None], weights[layer + 1], 0)
         model = eqx.tree_at(lambda m: m.weights, model, tuple(weights))
@@ -95,6 +105,9 @@ def prune_neurons(
 
     Returns:
         The pruned model.
+
+    Raises:
+        ValueError: if the model cannot mask its neurons by itself, or an MLP has not as many as there are scores.
 
     Examples:
         >>> import jax.random as jr

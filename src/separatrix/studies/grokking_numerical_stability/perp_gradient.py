@@ -5,13 +5,15 @@ import functools
 import optax
 
 from separatrix.study.arms import cadence
+from separatrix.study.sweep import first_point
 from separatrix.training.cross_entropy import softmax_cross_entropy
 from separatrix.training.perpendicular import perp_grad
 from separatrix.training.probes import accuracy, norms
 from separatrix.training.supervised import mask_correct_class_gradient
 
+from .collapse import stable_loss
 from .settings import Settings
-from .training import train
+from .training import mlp, train
 
 
 def perp_arm(s: Settings, keys, optimiser, steps, **how):
@@ -40,6 +42,31 @@ def adamw(s: Settings, keys):
 def adamw_decay(s: Settings, keys):
     """AdamW with weight decay, the usual cure."""
     return perp_arm(s, keys, lambda s: optax.adamw(s.perp_rate, weight_decay=s.decay), s.decay_steps)
+
+
+def sgd_arm(s: Settings, keys, *first):
+    """SGD with momentum on the StableMax loss, in float64, as the authors run it (Fig. 6)."""
+    steps = s.sgd_steps
+    return train(
+        s,
+        keys,
+        loss=stable_loss,
+        optimiser=lambda s: optax.chain(*first, optax.sgd(s.sgd_rate, momentum=s.sgd_momentum)),
+        fraction=s.perp_fraction,
+        steps=steps,
+        probes=[accuracy(cadence(steps, 400)), norms(cadence(steps, 400))],
+        model=functools.partial(mlp, first_point(s), dtype="float64"),
+    )
+
+
+def perp_sgd(s: Settings, keys):
+    """SGD with momentum on gradients made orthogonal to the weights (perpSGD), with StableMax in float64."""
+    return sgd_arm(s, keys, perp_grad())
+
+
+def sgd(s: Settings, keys):
+    """SGD with momentum, with StableMax in float64."""
+    return sgd_arm(s, keys)
 
 
 def perp_adamw_masked(s: Settings, keys):

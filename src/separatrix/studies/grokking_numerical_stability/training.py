@@ -17,9 +17,9 @@ from separatrix.training.supervised import Batch, Supervised
 from .settings import Settings
 
 
-def mlp(s: Settings, key):
+def mlp(s: Settings, key, dtype="float32"):
     """Bias-free two-hidden-layer network on a pair of integers, its first layer read by row."""
-    return scaled(PairMLP(key, s.p, hidden=(s.width, s.width)), s.output_scale)
+    return scaled(PairMLP(key, s.p, hidden=(s.width, s.width), dtype=dtype), s.output_scale)
 
 
 def batches(split):
@@ -33,21 +33,23 @@ def train(
     keys,
     steps,
     probes,
-    fraction,
     optimiser,
+    fraction: float = 0.5,
     encoding: Encoding = "pairs",
     model=None,
+    data=None,
     change=lambda process: process,
     **seams,
 ):
-    """Train on modular arithmetic, one data split and initialisation a seed, the same in every arm.
+    """Train on modular arithmetic, or other `data`; arms with the same data and network share them for a seed.
 
     `optimiser` makes one from the settings, some of which a sweep may vary.
     """
     model = model or functools.partial(mlp, first_point(s))
+    data = data or (lambda key: modular_arithmetic(key, s.p, s.operation, fraction, encoding))
 
     def build(key):
-        split = modular_arithmetic(named_key(key, "data"), s.p, s.operation, fraction, encoding)
+        split = data(named_key(key, "data"))
         return change(Supervised(model=model, optimiser=optimiser(first_point(s)), **batches(split), **seams))
 
     def vary(process, values):

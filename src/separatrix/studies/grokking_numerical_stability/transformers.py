@@ -49,3 +49,8 @@ def transformer_perp_adamw(s: Settings, keys):
 def transformer_adamw(s: Settings, keys):
     """One-layer transformer with AdamW without weight decay."""
     return transformer(s, keys, lambda s: optax.adamw(s.transformer_rate, weight_decay=0.0))
+
+
+def transformer_adamw_decay(s: Settings, keys):
+    """One-layer transformer with AdamW and weight decay."""
+    return transformer(s, keys, lambda s: optax.adamw(s.transformer_rate, weight_decay=s.transformer_decay))
