@@ -61,6 +61,7 @@ def test_minari_comes_back_in_its_own_units(tmp_path, monkeypatch):
 
     data = minari.load_dataset("test/log-v0")
     assert data.total_steps == 9
+    assert minari.get_normalized_score(data, np.array([-1233.0, -159.0])).tolist() == [0.0, 1.0]
     assert data.total_episodes == 3
     first = next(iter(data.iterate_episodes()))
     np.testing.assert_allclose(first.actions, 2 * log().action[:3], rtol=1e-5)
@@ -112,6 +113,12 @@ def test_training_rows_are_single_precision_within_bounds():
         ({"actions": np.full((9, 1), 3.0)}, "actions reach 3; scale them"),
         ({"observations": np.random.default_rng(0).normal(size=(9, 2)), "terminals": np.zeros(9),
           "timeouts": np.zeros(9)}, "the terminals or time-outs are missing"),
+        ({"rewards": np.zeros((9, 2))}, r"reward must have shape \(rows,\), one number a row; got \(9, 2\)"),
+        ({"rewards": 1.0}, r"reward must have shape \(rows,\), one number a row; got \(\)"),
+        ({"rewards": ["good"] * 9}, "rewards must be numbers, as many in each row"),
+        ({"observations": [[1.0, 2.0]] * 8 + [[1.0]]}, "observations must be numbers, as many in each row"),
+        ({"terminals": np.full(9, np.nan)}, "terminals must be true or false, 1 or 0; got nan in row 0"),
+        ({"timeouts": np.arange(9)}, "timeouts must be true or false, 1 or 0; got 2 in row 2"),
         ({"rewards": None}, "there are no rewards; they may be called rewards, reward"),
     ],
 )  # fmt: skip
@@ -128,6 +135,33 @@ def test_a_log_without_ends_is_refused():
         read_log(given)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"reward": np.full(9, np.nan)}, "9 of 9 rewards are not finite, the first in row 0"),
+        ({"reward": np.zeros((9, 2))}, r"reward must have shape \(rows,\), one number a row; got \(9, 2\)"),
+        ({"action": np.full((9, 1), "left")}, "action must be an array of numbers; got <U4"),
+    ],
+)
+def test_a_log_that_is_given_whole_is_checked_too(change, message):
+    with pytest.raises(ValueError, match=message):
+        read_log(log()._replace(**change))
+
+
+def test_what_is_no_log_is_refused_in_one_line():
+    rows = log()
+    assert_same(read_log(rows), rows)
+    for wrong, message in ((rows.transitions(), "transitions have no order"), (3, "got int"), (list(rows), "got list")):
+        with pytest.raises(TypeError, match=message) as caught:
+            read_log(wrong)
+        assert "\n" not in str(caught.value)
+
+
+def empty_file(path):
+    path.write_bytes(b"")
+    return path
+
+
 def test_other_bad_input_is_refused(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="there is no file"):
         read_log(tmp_path / "none.csv")
@@ -139,6 +173,10 @@ def test_other_bad_input_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
     with pytest.raises(ValueError, match="there is no Minari data set 'no/such-v0'"):
         read_log("no/such-v0")
+    with pytest.raises(ValueError, match="is not a whole csv table: No columns to parse"):
+        read_log(empty_file(tmp_path / "empty.csv"))
+    with pytest.raises(ValueError, match="is not a whole parquet table: Could not open Parquet"):
+        read_log(empty_file(tmp_path / "empty.parquet"))
     with pytest.raises(ValueError, match="low < high"):
         read_log(arrays(log()), action_range=(1.0, 1.0))
     with pytest.raises(ValueError, match=r"written as \.parquet or \.csv"):

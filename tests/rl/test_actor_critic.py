@@ -30,6 +30,7 @@ from separatrix.rl import (
     each_member,
     iql,
     minimum,
+    named_keys,
     sac_n,
     squared_error,
     td3_bc,
@@ -209,6 +210,31 @@ def test_a_step_of_gradient_descent_on_the_critic_is_the_gradient_of_its_loss():
         np.testing.assert_allclose(new, old - 0.1 * g, atol=1e-6)
 
 
+def test_temperature_policy_critic_and_averages_are_updated_in_this_order_each_seeing_what_is_new():
+    process = dataclasses.replace(sac_n(logged(), members=2, rate=0.1, **SMALL), optimiser=optax.identity(), mixing=0.5)
+    before, batch = eqx.filter_jit(process.init)(jr.key(0)), logged(8, key=1)
+    after, _ = eqx.filter_jit(process.step)(before, Feed(jnp.int32(0), batch), jr.key(1))
+    acting, targeting = named_keys(jr.key(1), "actor", "target")
+
+    @jax.jit
+    def by_hand(agent, slow):
+        entropy = -agent.policy.sample(batch.observation, acting)[1].mean()
+        agent = agent._replace(log_temperature=agent.log_temperature - 0.1 * (entropy - process.target_entropy))
+        move = lambda part, slope: jax.tree.map(lambda p, g: p - 0.1 * g, part, slope)  # noqa: E731
+        policy_loss = lambda policy: SoftActor()(agent._replace(policy=policy), slow, batch, acting)  # noqa: E731
+        agent = agent._replace(policy=move(agent.policy, jax.grad(policy_loss)(agent.policy)))
+        bootstrapped = SoftValue()(agent, slow, batch, targeting)  # of the new policy, at the new temperature
+        target = batch.reward + 0.99 * jnp.where(batch.terminal, 0.0, bootstrapped)
+        loss = lambda critic: squared_error(critic(batch.observation, batch.action), target, batch)  # noqa: E731
+        agent = agent._replace(critic=move(agent.critic, jax.grad(loss)(agent.critic)))
+        return agent, jax.tree.map(lambda old, new: (old + new) / 2, slow.critic, agent.critic)
+
+    expected = by_hand(before.agent, before.slow)
+    found = after.agent, after.slow.critic
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
 def test_malformed_data_are_refused_in_one_line():
     data = logged()
     with pytest.raises(ValueError, match="no transitions"):
@@ -217,6 +243,12 @@ def test_malformed_data_are_refused_in_one_line():
         iql(data._replace(reward=data.reward[:, None]))
     with pytest.raises(ValueError, match="need shapes"):
         iql(data._replace(terminal=data.terminal[:3]))
+    with pytest.raises(ValueError, match="reward is not finite in 1 of 16 transitions, the first in row 4"):
+        td3_bc(data._replace(reward=data.reward.at[4].set(jnp.nan)))
+    with pytest.raises(ValueError, match=r"actions must lie in \[-1, 1\]; they reach 5"):
+        cql(data._replace(action=data.action.at[0, 0].set(5.0)))
+    with pytest.raises(ValueError, match="transitions need arrays of numbers; reward is list"):
+        sac_n(data._replace(reward=[0.0] * 16))
 
 
 def test_unknown_parts_and_delays_are_refused():

@@ -9,6 +9,7 @@ import pytest
 from separatrix.data.offline_logs import write_table
 from separatrix.data.transitions import LoggedEpisodes
 from separatrix.envs import BoxWorld, roll_out
+from separatrix.rl import ActorCriticState, Agent, Deterministic, from_episodes, greedy, sampling
 from separatrix.rl.data_audit import audit
 
 
@@ -93,6 +94,52 @@ def wander_batch(observations):
     return np.random.default_rng(1).uniform(-1, 1, observations.shape)
 
 
+def survival_log(episodes=60, hazard=0.05):
+    """A reward of 1 a step until an end that strikes at random: the value is that of its geometric lifetime."""
+    rng = np.random.default_rng(5)
+    lengths = rng.geometric(hazard, episodes)
+    terminal = np.zeros(lengths.sum(), bool)
+    terminal[np.cumsum(lengths) - 1] = True
+    rows = rng.normal(size=(len(terminal) + 1, 1))
+    action = rng.uniform(-1, 1, (len(terminal), 1))
+    return LoggedEpisodes(rows[:-1], action, np.ones(len(terminal)), rows[1:], terminal, np.zeros_like(terminal))
+
+
+def test_where_episodes_terminate_a_return_may_be_anything_from_zero():
+    log = survival_log()
+    found = audit(log, resamples=20)
+    survives = 1 - log.terminal.mean()
+    assert found.value["estimate"] == pytest.approx(1 / (1 - 0.99 * survives), rel=0.02)
+    assert found.value["least_possible"] == 0.0
+    assert found.value["greatest_possible"] == pytest.approx(100.0)
+    assert found.trust == "high"
+    costs = audit(log._replace(reward=-log.reward), resamples=0)
+    assert (costs.value["least_possible"], costs.value["greatest_possible"]) == (pytest.approx(-100.0), 0.0)
+    assert costs.value["estimate"] == pytest.approx(-found.value["estimate"], rel=1e-3)
+
+
+def test_unsupported_pairs_may_end_at_once_where_episodes_terminate():
+    found = audit(survival_log(), lambda o: np.zeros((len(o), 1)), margin=1e-9, resamples=0, discount=0.9)
+    assert found.unsupported == 1
+    assert found.value["pessimistic"] == pytest.approx(1.0, rel=0.05)  # one reward, then the end
+    assert found.value["optimistic"] == pytest.approx(1 + 0.9 * 0.95 * 10, rel=0.05)  # or rewards for ever
+
+
+def test_sampling_error_takes_trust_away():
+    log = logged(wander, 40)
+    noise = np.random.default_rng(0).normal(size=40)
+    each = log._replace(reward=np.repeat(noise, 50))  # every episode has a reward of its own
+    found = audit(each, discount=0.5, features=5)
+    v = found.value
+    assert found.unsupported < 0.01
+    assert 0.1 < (v["high"] - v["low"]) / (v["greatest_possible"] - v["least_possible"]) < 0.5
+    assert found.trust == "limited"
+    few = audit(logged(wander, 5)._replace(reward=np.zeros(250)), resamples=2)
+    assert few.trust == "high"  # nothing else is possible
+    assert "5 episodes are too few" in few.text()
+    assert audit(logged(wander, 5), discount=0.5, resamples=2).trust == "limited"
+
+
 def test_more_margin_never_finds_more_that_is_far():
     log = logged(wander, 300, BoxWorld(stride=1.0), steps=1)
     shares = [audit(log, outwards, margin=m, resamples=0, features=50).unsupported for m in (0.5, 1.0, 2.0, 4.0)]
@@ -106,6 +153,26 @@ def test_units_of_the_observations_do_not_matter():
     one, two = (audit(rows, resamples=0) for rows in (log, scaled))
     assert two.unsupported == one.unsupported
     assert two.value["estimate"] == pytest.approx(one.value["estimate"], rel=1e-3)
+
+
+def test_every_kind_of_policy_is_taken():
+    log, policy = logged(wander, 10), Deterministic(jr.key(0), 2, 2, (4,))
+    agent = Agent(policy=policy)
+    state = ActorCriticState(agent, Agent(), {}, None)
+    plain = lambda o: np.asarray(policy.mode(jnp.asarray(o)))  # noqa: E731
+    policies = (plain, policy, policy.mode, agent, state, greedy(policy), sampling(policy))
+    found = [audit(log, each, resamples=0, features=20) for each in policies]
+    for one in found[1:]:
+        np.testing.assert_allclose(one.distances, found[0].distances, atol=1e-5)
+    with pytest.raises(TypeError, match="a policy with `mode`, or a learner's agent or state; got int"):
+        audit(log, 3)
+
+
+def test_whole_episodes_are_audited_as_they_are():
+    rows = roll_out(BoxWorld(), wander, jr.key(0), 5)
+    assert audit(rows, resamples=0, features=20).rows == 250
+    with pytest.raises(TypeError, match="transitions have no order"):
+        audit(from_episodes(rows))
 
 
 def test_a_file_is_audited_and_reported(tmp_path):
@@ -126,5 +193,7 @@ def test_bad_input_is_refused():
         audit(log, lambda o: np.full((len(o), 2), np.nan))
     with pytest.raises(ValueError, match="at least two episodes; got 1"):
         audit(logged(wander, 1))
+    with pytest.raises(ValueError, match="1 of 150 rewards are not finite, the first in row 7"):
+        audit(log._replace(reward=np.where(np.arange(150) == 7, np.nan, 0.0)))
     with pytest.raises(ValueError, match="`discount` must lie"):
         audit(log, discount=1.0)

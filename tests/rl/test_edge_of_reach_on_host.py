@@ -14,7 +14,6 @@ SMALL = FullSettings(
     host_updates=4,
     host_every=2,
     host_rows=20,
-    host_members=2,
     host_hidden=(8,),
     host_model_hidden=(8,),
     host_model_epochs=2,

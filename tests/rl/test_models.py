@@ -118,6 +118,17 @@ def test_the_rule_of_terminal_states_is_used():
     assert 0 < int(steps.terminal.sum()) < 50
 
 
+def test_drawn_states_stay_within_25_standard_deviations_and_the_rule_sees_them_before():
+    gone = lambda s, a, after: jnp.abs(after[0]) > 1e3  # noqa: E731
+    centre, scale = jnp.array([1.0, -2.0, 0.0]), jnp.array([0.1, 4.0, 1.0])
+    model = GaussianEnsemble(jr.key(0), 2, 1, hidden=(4,), members=2, centre=centre, scale=scale, terminal=gone)
+    far = model(jnp.array([1e4, -1e4]), jnp.zeros(1), jr.key(1))
+    np.testing.assert_allclose(far.observation, [1 + 2.5, -2 - 100.0], rtol=1e-6)
+    assert bool(far.terminal)
+    near = jnp.array([1.0, -2.0])
+    assert bool((jnp.abs(model(near, jnp.zeros(1), jr.key(1)).observation - near) > 0).all())
+
+
 def test_impossible_fits_are_refused():
     data = linear_data(20)
     with pytest.raises(ValueError, match="elites"):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from separatrix import run
+from separatrix.data import read_log
 from separatrix.envs import AbstractEnv, BoxWorld, Pendulum, roll_out
 from separatrix.envs.environment import Step
 from separatrix.rl import (
@@ -35,6 +36,7 @@ from separatrix.rl import (
     patch_with_oracle,
     ravl,
     rollout,
+    to_minari,
 )
 from separatrix.rl.penalties import ensemble_std
 
@@ -150,18 +152,23 @@ def test_an_online_buffer_holds_the_episodes_in_order_and_resets_at_terminal_sta
         memory, batch = advance(memory, policy, Feed(jnp.int32(step), None), jr.key(step))
     assert memory.rows.observation[:, 0].tolist() == [3.0, 2.0, 1.0] * 6 + [3.0, 2.0]
     assert memory.rows.terminal.tolist() == [False, False, True] * 6 + [False, False]
+    assert not bool(memory.timeout.any())  # a terminal state is no time-out, even in the last step allowed
     assert batch.observation.shape == (4, 1)
 
 
-def test_time_outs_reset_but_are_not_terminal():
-    class Short(Pendulum):
-        max_steps = 3
+class Short(Pendulum):
+    """A pendulum for seven steps."""
 
-    memory = EnvBuffer(Short(), capacity=9, warmup=9).start(None, jr.key(0))
+    max_steps = 7
+
+
+def test_time_outs_reset_and_are_kept_but_are_not_terminal():
+    memory = EnvBuffer(Short(), capacity=15, warmup=15).start(None, jr.key(0))
     rows, same = memory.rows, []
-    for i in range(8):
+    for i in range(14):
         same.append(bool(jnp.allclose(rows.next_observation[i], rows.observation[i + 1])))
-    assert same == [True, True, False, True, True, False, True, True]
+    assert same == [i % 7 != 6 for i in range(14)]
+    assert memory.timeout.tolist() == [i % 7 == 6 for i in range(15)]
     assert not bool(rows.terminal.any())
 
 
@@ -244,21 +251,48 @@ def test_a_patch_gives_the_truth_to_the_targets():
     np.testing.assert_array_equal(targets(KEY), -42.0)
 
 
-def test_collection_makes_five_levels():
+@pytest.fixture(scope="module")
+def collected():
+    """Five levels of a pendulum whose time runs out after seven steps."""
     sizes = {"steps": 24, "every": 8, "warmup": 8, "episodes": 2, "evaluations": 2}
-    found = collect(Pendulum(), jr.key(0), hidden=(8,), batch_size=8, **sizes)
-    assert tuple(found.levels) == LEVELS
-    rows = {level: data.num_rows for level, data in found.levels.items()}
-    assert rows == {"random": 400, "medium": 400, "medium-replay": 16, "medium-expert": 400, "expert": 400}
-    assert found.steps.tolist() == [16, 24]
-    assert found.medium_step == 16
-    assert not any(bool(data.terminal.any()) for data in found.levels.values())
-    replay = found.levels["medium-replay"]
-    np.testing.assert_allclose(replay.next_observation[:-1], replay.observation[1:], atol=1e-5)
-    expected = float(found.episodes["random"].reward.sum(1).mean())
-    assert found.random_return == pytest.approx(expected)
+    return collect(Short(), jr.key(0), hidden=(8,), batch_size=8, **sizes)
+
+
+def test_collection_makes_five_levels(collected):
+    assert tuple(collected.levels) == tuple(collected.logs) == LEVELS
+    rows = {level: data.num_rows for level, data in collected.levels.items()}
+    assert rows == {"random": 14, "medium": 14, "medium-replay": 16, "medium-expert": 14, "expert": 14}
+    assert collected.steps.tolist() == [16, 24]
+    assert collected.medium_step == 16
+    assert not any(bool(data.terminal.any()) for data in collected.levels.values())
+    assert collected.random_return == pytest.approx(collected.logs["random"].returns().mean())
     with pytest.raises(ValueError, match="two snapshots"):
         collect(Pendulum(), jr.key(0), steps=10, every=8, warmup=0, episodes=2)
+
+
+def test_logs_of_all_levels_keep_the_ends_of_episodes(collected):
+    starts = {level: log.starts.tolist() for level, log in collected.logs.items()}
+    assert starts.pop("medium-replay") == [0, 7, 14]  # the third episode was under way
+    assert all(found == [0, 7] for found in starts.values())
+    for level, log in collected.logs.items():
+        goes_on = ~log.timeout[:-1]
+        np.testing.assert_allclose(log.next_observation[:-1][goes_on], log.observation[1:][goes_on], atol=1e-5)
+        np.testing.assert_array_equal(log.reward, collected.levels[level].reward)
+    halves = [collected.logs[level].observation[:7] for level in ("medium", "expert")]
+    np.testing.assert_array_equal(collected.logs["medium-expert"].observation, np.concatenate(halves))
+
+
+def test_all_levels_come_back_from_minari(collected, tmp_path, monkeypatch):
+    minari = pytest.importorskip("minari")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    names = to_minari(collected, "short-pendulum", action_range=([-2.0], [2.0]))
+    assert names == [f"short-pendulum/{level}-v0" for level in LEVELS]
+    for name, log in zip(names, collected.logs.values(), strict=True):
+        found = read_log(name)
+        for field in ("observation", "action", "reward", "next_observation", "terminal", "timeout"):
+            np.testing.assert_allclose(getattr(found, field), getattr(log, field), atol=1e-5, err_msg=f"{name} {field}")
+    returns = np.array([collected.random_return, collected.expert_return])
+    np.testing.assert_allclose(minari.get_normalized_score(minari.load_dataset(names[0]), returns), [0, 1], atol=1e-6)
 
 
 def test_parts_join_only_if_they_fit():

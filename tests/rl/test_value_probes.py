@@ -1,10 +1,13 @@
 """Probes of values: what they say of critics whose values are known."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+import scipy.stats
 
 from separatrix import run
 from separatrix.envs import Pendulum, evaluate
@@ -15,6 +18,7 @@ from separatrix.rl import (
     Transitions,
     covered_cells,
     edge_statistics,
+    edge_targets,
     ensemble_spread,
     greedy,
     implicit_penalty,
@@ -50,6 +54,7 @@ def measured():
         edge_statistics(covered, env.state_of, rows=500, every=6),
         returns(env, 2, every=6),
         value_map(s.reshape(6, 10, 3), every=6),
+        edge_targets(covered, env.state_of, rows=500, every=6),
         penalty_correlation(OracleModel(env), max_aleatoric, 50, every=6),
     ]
     state, records = run(process, jr.key(1), 6, probes=probes)
@@ -62,6 +67,8 @@ def test_values_against_the_truth(measured):
     np.testing.assert_allclose(records["value"], values.mean(), rtol=1e-4)
     np.testing.assert_allclose(records["overestimation"], values.mean() + 3.0, rtol=1e-4)
     np.testing.assert_allclose(records["value_map"][0].ravel(), values, atol=1e-5)
+    spread = state.agent.critic(s, state.agent.policy.mode(s)).std(0)
+    np.testing.assert_allclose(records["spread_map"][0].ravel(), spread, atol=1e-5)
 
 
 def test_edge_and_within_make_up_the_whole(measured):
@@ -82,6 +89,35 @@ def test_returns_are_those_of_the_policys_mode(measured):
 
 def test_a_penalty_that_is_always_zero_correlates_with_ranks_of_ties(measured):
     assert -1 <= float(measured[3]["penalty_correlation"][0]) <= 1
+
+
+def test_where_targets_lie_says_which_are_at_the_edge(measured):
+    records = measured[3]
+    states, edge = records["target_state"][0], records["target_edge"][0]
+    assert states.shape == (500, 2)
+    assert float(edge.mean()) == pytest.approx(float(records["edge_fraction"][0]), abs=0.1)
+    assert float(jnp.abs(states[:, 1]).max()) <= 8.0
+
+
+def test_a_penalty_that_ranks_as_the_minimum_does_correlates_perfectly_with_it():
+    rows = jr.uniform(jr.key(0), (200, 2))
+    drawn = Transitions(rows, rows, rows[:, 0], rows, jnp.zeros(200, bool))
+    agent = SimpleNamespace(
+        critic=lambda s, a: jnp.stack([jnp.zeros(len(s)), s[:, 0], 2 * s[:, 1]]),
+        policy=SimpleNamespace(mode=lambda s: s),
+    )
+    model = SimpleNamespace(predict=lambda s, a: (s, a))
+    stream = SimpleNamespace(draw=lambda memory, count, key: (drawn, None))
+    transition = SimpleNamespace(
+        process=SimpleNamespace(stream=stream), after=SimpleNamespace(agent=agent, memory=None)
+    )
+    implied = lambda mean, log_variance, outcome, key: (mean[0] + 2 * mean[1]) / 3  # noqa: E731
+    found = penalty_correlation(model, implied, prefix="known").fn(transition, jr.key(1))
+    values = agent.critic(rows, rows)
+    expected = scipy.stats.spearmanr(implicit_penalty(values), ensemble_spread(values)).statistic
+    assert float(found["known_correlation"]) == pytest.approx(1.0, abs=1e-5)
+    assert float(found["known_spread_correlation"]) == pytest.approx(expected, abs=1e-4)
+    assert expected < 0.99
 
 
 def test_disagreement_by_label_of_reach():

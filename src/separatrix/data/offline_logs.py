@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .transitions import LoggedEpisodes, checked_log
+from .transitions import LoggedEpisodes, Transitions, checked_log
 
 __all__ = ["read_log", "write_hdf5", "write_minari", "write_table"]
 
@@ -31,7 +31,8 @@ def read_log(
     Args:
         source: the id of a Minari data set (such as `mujoco/hopper/medium-v0`); a file `.hdf5` with D4RL's keys; a
             table `.parquet` or `.csv`, or a data frame, with columns `observation_0...`, `action_0...`, `reward`,
-            `terminal` and, if known, `timeout` and `next_observation_0...`; or a mapping of arrays with D4RL's keys.
+            `terminal` and, if known, `timeout` and `next_observation_0...`; a mapping of arrays with D4RL's keys; or a
+            `LoggedEpisodes`, which is checked.
         action_range: `(low, high)` of the actions, which are then scaled to [-1, 1]. Minari's data sets bring theirs.
 
     Returns:
@@ -39,7 +40,8 @@ def read_log(
         episode that was broken off is dropped, since what followed it is unknown.
 
     Raises:
-        ValueError: if the log cannot be learnt from; the message says why.
+        ValueError: if the log cannot be read or learnt from; the message says why.
+        TypeError: if the source is of no such kind.
         FileNotFoundError: if there is no such file.
         ImportError: if a library for this format is missing; the message says which.
 
@@ -50,10 +52,22 @@ def read_log(
         >>> log.observation[:, 0].tolist(), log.next_observation[:, 0].tolist(), log.returns().tolist()
         ([0.0, 1.0, 2.0], [1.0, 1.0, 3.0], [2.0, 1.0])
     """
-    if isinstance(source, Mapping):
+    if isinstance(source, LoggedEpisodes):
+        log = source
+    elif isinstance(source, Mapping):
         log = _from_arrays(source, "log")
     elif hasattr(source, "columns"):
         log = _from_table(source, "table")
+    elif isinstance(source, Transitions):
+        raise TypeError(
+            "transitions have no order, so their episodes are unknown; pass the log they come from, a `LoggedEpisodes` "
+            'such as `collect(...).logs["medium"]`.'
+        )
+    elif not isinstance(source, str | Path):
+        raise TypeError(
+            "a log is read from a Minari id, a path, a data frame, a mapping of arrays or a `LoggedEpisodes`; got "
+            f"{type(source).__name__}."
+        )
     else:
         text = str(source)
         suffix = Path(text).suffix.lower()
@@ -91,10 +105,16 @@ def _table(path: Path, suffix: str) -> Any:
     import pandas as pd
 
     _existing(path)
-    if suffix == ".csv":
-        return pd.read_csv(path)
-    _require("pyarrow", "parquet")
-    return pd.read_parquet(path)
+    if suffix == ".parquet":
+        _require("pyarrow", "parquet")
+    try:
+        return pd.read_csv(path) if suffix == ".csv" else pd.read_parquet(path)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path} is not a whole {suffix[1:]} table: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _from_hdf5(path: Path) -> LoggedEpisodes:
@@ -105,7 +125,7 @@ def _from_hdf5(path: Path) -> LoggedEpisodes:
             names = {name for group in _KEYS.values() for name in group}
             arrays = {name: np.asarray(file[name]) for name in file if name in names}
     except OSError as error:
-        raise ValueError(f"{path} is not a whole HDF5 file: {str(error).splitlines()[0]}") from error
+        raise ValueError(f"{path} is not a whole HDF5 file: {_first_line(error)}") from error
     return _from_arrays(arrays, str(path))
 
 
@@ -121,30 +141,32 @@ def _from_table(table: Any, name: str) -> LoggedEpisodes:
                 key=lambda c: int(c.rsplit("_", 1)[1]),
             )
             if numbered and field in ("observation", "action", "next_observation"):
-                arrays[word] = np.asarray(table[numbered], float)
+                arrays[word] = np.asarray(table[numbered])
                 break
     return _from_arrays(arrays, name)
 
 
 def _from_arrays(arrays: Mapping[str, Any], name: str) -> LoggedEpisodes:
-    found: dict[str, np.ndarray] = {}
+    given: dict[str, Any] = {}
     for field, words in _KEYS.items():
         for word in words:
             if word in arrays:
-                found[field] = np.asarray(arrays[word])
+                given[field] = arrays[word]
                 break
     for field in ("observation", "action", "reward"):
-        if field not in found:
+        if field not in given:
             raise ValueError(f"{name}: there are no {_KEYS[field][0]}; they may be called {', '.join(_KEYS[field])}.")
-    if "terminal" not in found and "timeout" not in found:
+    if "terminal" not in given and "timeout" not in given:
         raise ValueError(f"{name}: there are neither terminals nor time-outs, so no episode ends.")
-    rows = len(found["reward"])
+    found = {field: _numbers(values, name, _KEYS[field][0]) for field, values in given.items()}
+    reward = found["reward"]
+    if reward.ndim == 0 or reward.size != len(reward):
+        raise ValueError(f"{name}: reward must have shape (rows,), one number a row; got {reward.shape}.")
+    rows, reward = len(reward), reward.reshape(-1)
     observation, action = _matrix(found["observation"]), _matrix(found["action"])
-    reward = np.asarray(found["reward"], float).reshape(rows)
-    flags = {f: np.asarray(found.get(f, np.zeros(rows)), bool).reshape(-1) for f in ("terminal", "timeout")}
-    flags["timeout"] = (
-        flags["timeout"] & ~flags["terminal"] if len(flags["timeout"]) == len(flags["terminal"]) else flags["timeout"]
-    )
+    flags = {f: _flags(found.get(f, np.zeros(rows)), name, _KEYS[f][0]) for f in ("terminal", "timeout")}
+    if len(flags["timeout"]) == len(flags["terminal"]):
+        flags["timeout"] &= ~flags["terminal"]
     if "next_observation" in found:
         return LoggedEpisodes(observation, action, reward, _matrix(found["next_observation"]), **flags, name=name)
     following = np.concatenate([observation[1:], observation[-1:]]) if rows else observation
@@ -162,10 +184,26 @@ def _from_arrays(arrays: Mapping[str, Any], name: str) -> LoggedEpisodes:
     return kept._replace(timeout=timeout)
 
 
+def _numbers(values: Any, name: str, words: str) -> np.ndarray:
+    """An array of floats, from rows that may be arrays of their own."""
+    try:
+        array = np.asarray(values)
+        if array.dtype == object and array.ndim:
+            array = np.stack([np.asarray(row, float) for row in array]) if len(array) else np.zeros((0, 0))
+        return np.array(array, float)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name}: {words} must be numbers, as many in each row ({_first_line(error)}).") from error
+
+
+def _flags(numbers: np.ndarray, name: str, words: str) -> np.ndarray:
+    flags = numbers.reshape(-1)
+    odd = np.flatnonzero(~np.isin(flags, (0, 1)))
+    if len(odd):
+        raise ValueError(f"{name}: {words} must be true or false, 1 or 0; got {flags[odd[0]]:g} in row {odd[0]}.")
+    return flags == 1
+
+
 def _matrix(array: np.ndarray) -> np.ndarray:
-    if array.dtype == object:
-        array = np.stack([np.asarray(row) for row in array]) if len(array) else np.zeros((0, 0))
-    array = np.array(array, float)
     return array[:, None] if array.ndim == 1 else array
 
 
@@ -174,9 +212,9 @@ def _from_minari(name: str) -> tuple[LoggedEpisodes, tuple[Any, Any] | None]:
     try:
         data = minari.load_dataset(name)
     except (FileNotFoundError, ValueError, KeyError) as error:
-        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(
-            f"there is no Minari data set {name!r} on this machine ({line}); fetch it with: minari download {name}"
+            f"there is no Minari data set {name!r} on this machine ({_first_line(error)}); fetch it with: minari "
+            f"download {name}"
         ) from error
     parts: dict[str, list[np.ndarray]] = {key: [] for key in LoggedEpisodes._fields[:6]}
     for episode in data.iterate_episodes():
@@ -190,7 +228,10 @@ def _from_minari(name: str) -> tuple[LoggedEpisodes, tuple[Any, Any] | None]:
         timeout = timeout & ~terminal
         if rows and not (terminal[-1] or timeout[-1]):
             timeout[-1] = True
-        columns = (observations[:-1], _matrix(np.asarray(episode.actions)), np.asarray(episode.rewards, float))
+        actions, rewards = (
+            _numbers(v, name, w) for v, w in ((episode.actions, "actions"), (episode.rewards, "rewards"))
+        )
+        columns = (observations[:-1], _matrix(actions), rewards)
         for key, array in zip(parts, (*columns, observations[1:], terminal, timeout), strict=True):
             parts[key].append(array)
     if not parts["reward"]:
@@ -206,9 +247,9 @@ def _observations(value: Any, name: str) -> np.ndarray:
     if isinstance(value, Mapping):
         if "observation" not in value:
             raise ValueError(f"{name}: observations are a dictionary without the key `observation`.")
-        parts = [np.asarray(value[key], float) for key in ("observation", "desired_goal") if key in value]
+        parts = [_numbers(value[key], name, key) for key in ("observation", "desired_goal") if key in value]
         return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
-    return _matrix(np.asarray(value))
+    return _matrix(_numbers(value, name, "observations"))
 
 
 def write_hdf5(log: LoggedEpisodes, path: str | Path) -> None:
@@ -294,15 +335,14 @@ def write_minari(
             )
         )
     box = functools.partial(gymnasium.spaces.Box, dtype=np.float32)
-    low_score, high_score = scores or (None, None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # it misses an author and a link to code, which are optional
-        minari.create_dataset_from_buffers(
+        stored = minari.create_dataset_from_buffers(
             name,
             buffers,
             observation_space=box(-np.inf, np.inf, (log.observation.shape[1],)),
             action_space=box(low, high),
-            ref_min_score=low_score,
-            ref_max_score=high_score,
             description=description or None,
         )
+    if scores is not None:  # without an environment of gymnasium, Minari drops the scores that it is given
+        stored.storage.update_metadata({"ref_min_score": float(scores[0]), "ref_max_score": float(scores[1])})

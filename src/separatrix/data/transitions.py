@@ -90,7 +90,7 @@ def checked_log(log: LoggedEpisodes) -> LoggedEpisodes:
         The same rows: floats as they were, a last row that ends nowhere marked as a timeout.
 
     Raises:
-        ValueError: if it is empty, rows do not agree, numbers are not finite, ends of episodes are missing, or actions
+        ValueError: if it is empty, arrays or rows do not fit, numbers are not finite, ends of episodes are missing, or actions
             exceed 1.
 
     Examples:
@@ -103,6 +103,11 @@ def checked_log(log: LoggedEpisodes) -> LoggedEpisodes:
         ValueError: log: 1 of 2 rewards are not finite, the first in row 1; drop its episode or repair it.
     """
     name, rows = log.name, len(np.atleast_1d(log.reward))
+    for field, array in zip(log._fields[:6], log[:6], strict=True):
+        if np.asarray(array).dtype.kind not in "fiub":
+            raise ValueError(f"{name}: {field} must be an array of numbers; got {np.asarray(array).dtype}.")
+    if np.ndim(log.reward) != 1:
+        raise ValueError(f"{name}: reward must have shape (rows,), one number a row; got {np.shape(log.reward)}.")
     if rows == 0:
         raise ValueError(f"{name}: there is no transition in it.")
     for field in ("observation", "action", "next_observation"):

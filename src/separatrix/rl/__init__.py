@@ -10,7 +10,7 @@ _HOME = {
     "actor_critic": "ActorCritic ActorCriticState Agent Loss squared_error",
     "agent_networks": "MakeAgent",
     "bootstraps": "MeanMinusStd PolicyValue Reduction SmoothedValue SoftValue each_member minimum state_value",
-    "collection": "LEVELS Collected collect",
+    "collection": "LEVELS Collected collect to_minari",
     "coverage": "Coverage covered_cells",
     "data_audit": "Audit audit",
     "draws": "named_keys random_rows uniform_pieces",
@@ -23,15 +23,16 @@ _HOME = {
     "oracle_patch": "PatchedValue patch_with_oracle patched_target",
     "penalties": "ensemble_std ensemble_var ll_var loo_kl max_aleatoric max_aleatoric_frobenius max_pairwise",
     "pessimism": "Conservative Diversity diversity_loss",
-    "policies": "BoundedGaussian Deterministic TanhGaussian greedy sampling squash_log_density",
+    "policies": "Acting BoundedGaussian Deterministic TanhGaussian greedy sampling squash_log_density",
     "policy_losses": "AdvantageWeighted BehaviourRegularised Expectile SoftActor likelihood squared_distance",
     "reach": "EDGE OUT WITHIN chain_errors density_labels reach_density reach_labels td_growth",
     "score_statistics": "D4RL_RETURNS ScoreSummary normalised_score optimality_gap performance_profile "
     "summarise_scores",
     "sources": "EnvBuffer EnvMemory Feed Generations Logged ModelBuffer",
     "terminal_rules": "hopper_terminal walker2d_terminal",
-    "transitions": "Transitions concatenated from_episodes",
-    "value_probes": "edge_statistics ensemble_spread implicit_penalty penalty_correlation q_vs_true returns value_map",
+    "transitions": "Transitions concatenated from_episodes logged",
+    "value_probes": "edge_statistics edge_targets ensemble_spread implicit_penalty penalty_correlation q_vs_true "
+    "returns value_map",
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
 
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
         LEVELS,
         Collected,
         collect,
+        to_minari,
     )
     from separatrix.rl.coverage import (
         Coverage,
@@ -135,6 +137,7 @@ if TYPE_CHECKING:
         diversity_loss,
     )
     from separatrix.rl.policies import (
+        Acting,
         BoundedGaussian,
         Deterministic,
         TanhGaussian,
@@ -184,9 +187,11 @@ if TYPE_CHECKING:
         Transitions,
         concatenated,
         from_episodes,
+        logged,
     )
     from separatrix.rl.value_probes import (
         edge_statistics,
+        edge_targets,
         ensemble_spread,
         implicit_penalty,
         penalty_correlation,

@@ -86,8 +86,9 @@ def squared_error(
 class ActorCritic(AbstractProcess):
     """Policy, critic and temperature, updated once a step on a batch from `stream`.
 
-    The order within a step is: temperature, state value, policy, critic, averages. The critic's target is
-    `reward + discount (1 - terminal) next_value`. Rates and other numbers are traced, so a grid over them is one
+    The order within a step is: temperature, state value, policy, critic, averages; each part is updated with those
+    before it already new, so the critic's target, `reward + discount (1 - terminal) next_value`, takes the next action
+    from the policy that this step has improved. Rates and other numbers are traced, so a grid over them is one
     compiled population.
 
     Attributes:
@@ -162,11 +163,10 @@ class ActorCritic(AbstractProcess):
         if value_loss is not None:
             loss = lambda a: value_loss(a, slow, batch, valuing)  # noqa: E731
             agent, info["value_loss"] = self._descend("value", loss, agent, moments, self.value_rate)
-        before = agent
         due = None if self.policy_delay == 1 else x.step % self.policy_delay == 0
         agent, info["actor_loss"] = self._improve(agent, slow, batch, acting, moments, due)
         if self.next_value is not None:
-            bootstrapped = self.next_value(before, slow, batch, targeting)
+            bootstrapped = self.next_value(agent, slow, batch, targeting)
             target = batch.reward + self.discount * jnp.where(batch.terminal, 0.0, bootstrapped)
             loss = self._critic_loss(slow, batch, jax.lax.stop_gradient(target), criticising)
             agent, found = self._descend("critic", loss, agent, moments, self.critic_rate, has_aux=True)

@@ -13,14 +13,16 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 from separatrix._core.keys import named_key
 from separatrix._core.probe import Probe, Transition
 from separatrix._core.run import run
+from separatrix.data.offline_logs import write_minari
+from separatrix.data.transitions import LoggedEpisodes, checked_log
 from separatrix.envs.environment import AbstractEnv
-from separatrix.envs.episodes import Episodes, evaluate, roll_out
+from separatrix.envs.episodes import evaluate, roll_out
 
 from .model_free import sac
 from .policies import sampling
-from .transitions import Transitions, concatenated, from_episodes
+from .transitions import Transitions, logged
 
-__all__ = ["LEVELS", "Collected", "collect"]
+__all__ = ["LEVELS", "Collected", "collect", "to_minari"]
 
 LEVELS = ("random", "medium", "medium-replay", "medium-expert", "expert")
 
@@ -29,8 +31,8 @@ class Collected(NamedTuple):
     """Data of five levels from one training run.
 
     Attributes:
-        levels: transitions by level, see `LEVELS`.
-        episodes: whole episodes of the levels that are one policy's: random, medium and expert.
+        levels: transitions by level, see `LEVELS`: what learners are fed.
+        logs: the same rows in the order of time, with the ends of episodes: what is audited and stored.
         policies: of the levels medium and expert.
         random_return: mean return of the random episodes, the score 0.
         expert_return: mean return of the expert's episodes, the score 100.
@@ -40,7 +42,7 @@ class Collected(NamedTuple):
     """
 
     levels: dict[str, Transitions]
-    episodes: dict[str, Episodes]
+    logs: dict[str, LoggedEpisodes]
     policies: dict[str, PyTree]
     random_return: float
     expert_return: float
@@ -105,7 +107,7 @@ def collect(
         settings: others of `separatrix.rl.sac`.
 
     Returns:
-        Transitions, episodes and reference returns.
+        Transitions, logs and reference returns.
 
     Raises:
         ValueError: if there are fewer than two snapshots or two episodes.
@@ -133,13 +135,16 @@ def collect(
     chosen = int(np.argmin(np.abs(returns[:-1] - (low + share * (high - low)))))
     medium = unravel(jnp.asarray(records["parameters"][chosen]))
     played["medium"] = play(sampling(medium), "medium")
-    halves = [jax.tree.map(lambda a: a[: episodes // 2], played[level]) for level in ("medium", "expert")]
-    levels = {level: from_episodes(found) for level, found in played.items()}
-    levels["medium-replay"] = state.memory.rows.take(slice(0, int(recorded[chosen])))
-    levels["medium-expert"] = concatenated(*(from_episodes(half) for half in halves))
+    played["medium-expert"] = jax.tree.map(
+        lambda *a: jnp.concatenate([half[: episodes // 2] for half in a]), played["medium"], played["expert"]
+    )
+    logs = {level: logged(found, level) for level, found in played.items()}
+    seen = slice(0, int(recorded[chosen]))  # the buffer holds all steps, so its first rows are the first steps
+    rows, timeout = jax.tree.map(np.asarray, (state.memory.rows.take(seen), state.memory.timeout[seen]))
+    logs["medium-replay"] = checked_log(LoggedEpisodes(*rows, timeout, "medium-replay"))
     return Collected(
-        {level: levels[level] for level in LEVELS},
-        played,
+        {level: Transitions(*map(jnp.asarray, logs[level][:5])) for level in LEVELS},
+        {level: logs[level] for level in LEVELS},
         {"medium": medium, "expert": expert},
         low,
         high,
@@ -147,3 +152,25 @@ def collect(
         returns,
         int(recorded[chosen]),
     )
+
+
+def to_minari(collected: Collected, prefix: str, *, action_range: tuple[Any, Any] | None = None) -> list[str]:
+    """Store all levels as Minari data sets, with the reference returns of the collection.
+
+    Args:
+        collected: of `collect`.
+        prefix: of their ids, such as `pendulum`; the level and `-v0` follow.
+        action_range: `(low, high)` of the environment's own actions, to which they are scaled back; [-1, 1] by default.
+
+    Returns:
+        The ids; `separatrix.data.read_log(id)` reads one back.
+
+    Raises:
+        ValueError: if Minari refuses a data set, such as one that exists.
+    """
+    scores = collected.random_return, collected.expert_return
+    names = {level: f"{prefix}/{level}-v0" for level in collected.logs}
+    for level, name in names.items():
+        words = f"level {level} of an own soft actor-critic"
+        write_minari(collected.logs[level], name, action_range=action_range, scores=scores, description=words)
+    return list(names.values())

@@ -11,12 +11,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
 from jaxtyping import Float
 
 from separatrix.data.offline_logs import read_log
 from separatrix.data.transitions import LoggedEpisodes
+from separatrix.envs.episodes import Episodes
 from separatrix.study.files import write_atomic
+
+from .actor_critic import Agent
+from .policies import Acting
+from .transitions import logged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Audit", "audit"]
 
 REFERENCE_ROWS, QUERY_ROWS = 50_000, 10_000
+FEW = 10  # episodes, fewer of which no bootstrap over them can be trusted
 
 
 class Audit(NamedTuple):
@@ -38,9 +47,12 @@ class Audit(NamedTuple):
         radius: distance beyond which a pair is far, in standard deviations of the data.
         first_unsupported: median step of an episode's first such pair; NaN if most episodes have none.
         value: discounted return from the starts: `estimate`, `low` and `high` (95 % bootstrap over episodes),
-            `pessimistic` and `optimistic` (unsupported pairs get the least and the greatest value the rewards allow).
+            `pessimistic` and `optimistic` (unsupported pairs get the least and the greatest value that is possible:
+            the least or the greatest reward for ever, or 0 if that is more extreme and episodes can terminate).
         extent: for each number of observation and action, the logged range, and the share of policy's pairs outside it.
-        trust: one word: `high`, `limited` or `none`.
+        trust: one word. `none` if the estimate is impossible, or if what is unknown, the interval and the values of
+            unsupported pairs together, spans half of all that is possible; `limited` from a tenth of it, or if there
+            are fewer than 10 episodes; else `high`.
         notes: what a reader should know.
         distances: of the policy's pairs to the nearest logged pair, shape `(pairs,)`.
         plane: coordinates of logged and of the policy's pairs in the plane of the largest variance.
@@ -122,7 +134,7 @@ class Audit(NamedTuple):
 
 def audit(
     source: Any,
-    policy: Callable[[Float[np.ndarray, "n obs"]], Float[np.ndarray, "n act"]] | None = None,
+    policy: Callable[[Float[np.ndarray, "n obs"]], Float[np.ndarray, "n act"]] | Any = None,
     *,
     discount: float = 0.99,
     margin: float = 2.0,
@@ -138,9 +150,10 @@ def audit(
     other episodes. Values are fitted by least-squares temporal differences on random Fourier features.
 
     Args:
-        source: what `separatrix.data.read_log` takes, or a `LoggedEpisodes`.
-        policy: from observations to actions in [-1, 1], for a batch; the log's own next actions by default, which
-            audits the policy that made the log.
+        source: what `separatrix.data.read_log` takes, a `LoggedEpisodes` among it, or `separatrix.envs.Episodes`.
+        policy: a function from observations to actions in [-1, 1], for a batch; or a policy of this package, whose mode
+            is taken, an agent, a learner's state, or what `sampling` makes. By default the log's own next actions,
+            which audits the policy that made the log.
         discount: of the next value, in [0, 1).
         margin: how many times the usual distance is far.
         features: random features of the value function.
@@ -153,6 +166,15 @@ def audit(
 
     Raises:
         ValueError: if the log cannot be learnt from, has fewer than two episodes, or the policy's actions do not fit.
+        TypeError: if the source is no log, or `policy` no policy.
+
+    Examples:
+        >>> import jax.numpy as jnp, jax.random as jr
+        >>> from separatrix.envs import BoxWorld, roll_out
+        >>> wander = lambda observation, key: jr.uniform(key, (2,), minval=-1.0)
+        >>> found = audit(roll_out(BoxWorld(), wander, jr.key(0), 20), resamples=5)
+        >>> found.rows, found.episodes, found.unsupported < 0.05
+        (1000, 20, True)
 
     References:
         Sims, Lu, Foerster, Teh (2024), The Edge-of-Reach Problem in Offline Model-Based Reinforcement Learning,
@@ -163,7 +185,8 @@ def audit(
 
     if not 0 <= discount < 1:
         raise ValueError(f"`discount` must lie in [0, 1); got {discount}.")
-    log = source if isinstance(source, LoggedEpisodes) else read_log(source, **reading)
+    log = read_log(logged(source) if isinstance(source, Episodes) else source, **reading)
+    policy = _for_a_batch(policy)
     rng, starts, notes = np.random.default_rng(seed), log.starts, []
     if len(starts) < 2:
         raise ValueError(f"{log.name}: an audit needs at least two episodes; got {len(starts)}.")
@@ -191,6 +214,8 @@ def audit(
     far = bootstrapped & (distance > radius)
     unsupported = float(far.sum() / len(queries))
     value = _values(log, pairs, next_pairs, first_pairs, known, far, episode, discount, features, resamples, rng)
+    if len(starts) < FEW:
+        notes.append(f"{len(starts)} episodes are too few for the interval to be trusted")
     if policy is None and not known.all():
         notes.append(f"{int((~known).sum())} rows end an episode that was broken off; their next action is unknown")
     low, high = pairs.min(axis=0), pairs.max(axis=0)
@@ -208,11 +233,26 @@ def audit(
         first_unsupported=_first_unsupported(far, episode, starts),
         value=value,
         extent=extent,
-        trust=_trust(value, unsupported),
+        trust=_trust(value, unsupported, len(starts)),
         notes=notes,
         distances=distance[shown],
         plane=_plane(pairs, next_pairs[shown], rng),
     )
+
+
+def _for_a_batch(policy: Any) -> Callable[[np.ndarray], np.ndarray] | None:
+    """From what stands for a policy to a function on batches of observations; None stays None."""
+    policy = getattr(policy, "agent", policy)
+    policy = getattr(policy, "policy", policy) if isinstance(policy, Agent) else policy
+    if isinstance(policy, Acting):
+        return lambda observation: jax.vmap(policy)(jnp.asarray(observation), jr.split(jr.key(0), len(observation)))
+    act = getattr(policy, "mode", policy)
+    if act is not None and not callable(act):
+        raise TypeError(
+            "`policy` must be a function from observations to actions, a policy with `mode`, or a learner's agent or "
+            f"state; got {type(policy).__name__}."
+        )
+    return act
 
 
 def _next_actions(log: LoggedEpisodes, policy: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -281,29 +321,32 @@ def _values(
         counts = np.bincount(rng.integers(0, len(starts), len(starts)), minlength=len(starts)).astype(float)
         draws.append(solve(counts[episode[used]], everywhere, 0.0, counts))
     low, high = np.quantile(draws, [0.025, 0.975]) if draws else (np.nan, np.nan)
-    pessimistic = solve(ones, near, float(reward.min()) * reach, starts)
-    optimistic = solve(ones, near, float(reward.max()) * reach, starts)
+    ends = 0.0 if log.terminal.any() else np.nan  # who can end at once may earn nothing more
+    least, greatest = np.nanmin([reward.min() * reach, ends]), np.nanmax([reward.max() * reach, ends])
+    bounds = [solve(ones, near, float(bound), starts) for bound in (least, greatest)]
     return {
         "estimate": estimate,
         "low": float(low),
         "high": float(high),
-        "pessimistic": min(pessimistic, optimistic),
-        "optimistic": max(pessimistic, optimistic),
-        "least_possible": float(reward.min()) * reach,
-        "greatest_possible": float(reward.max()) * reach,
+        "pessimistic": min(bounds),
+        "optimistic": max(bounds),
+        "least_possible": float(least),
+        "greatest_possible": float(greatest),
     }
 
 
-def _trust(value: dict[str, float], unsupported: float) -> str:
-    """`none` if the estimate is impossible, or unsupported pairs alone can move it over half of what is possible."""
+def _trust(value: dict[str, float], unsupported: float, episodes: int) -> str:
+    """The word for how much of all that is possible the estimate leaves open."""
     least, greatest = value["least_possible"], value["greatest_possible"]
     room, rounding = greatest - least, 1e-3 * max(abs(least), abs(greatest))
     if not least - rounding <= value["estimate"] <= greatest + rounding:
         return "none"
-    if room == 0 or unsupported == 0:
+    if room == 0:
         return "high"
-    share = (value["optimistic"] - value["pessimistic"]) / room
-    return "high" if share < 0.1 else "limited" if share < 0.5 else "none"
+    edges = [value["low"], value["high"]] + [value["pessimistic"], value["optimistic"]] * (unsupported > 0)
+    edges = [value["estimate"], *edges]
+    share = (np.nanmax(edges) - np.nanmin(edges)) / room
+    return "none" if share >= 0.5 else "limited" if share >= 0.1 or episodes < FEW else "high"
 
 
 def _first_unsupported(far: np.ndarray, episode: np.ndarray, starts: np.ndarray) -> float:

@@ -16,6 +16,7 @@ from .networks import Network
 __all__ = ["GaussianEnsemble", "never", "soft_clamp"]
 
 CLIP = 10.0  # standardised inputs beyond it are clipped
+FARTHEST = 25.0  # standard deviations from the mean at which drawn observations are held
 
 Terminal = Callable[[Float[Array, " obs"], Float[Array, " act"], Float[Array, " obs"]], Bool[Array, ""]]
 
@@ -63,7 +64,9 @@ def soft_clamp(
 class GaussianEnsemble(eqx.Module):
     """Members that predict mean and log-variance of the change of the observation and of the reward.
 
-    A step draws one of the elites uniformly, then its Gaussian. Log-variances are held between two trained bounds.
+    A step draws one of the elites uniformly, then its Gaussian. Log-variances are held between two trained bounds, and
+    drawn observations within 25 standard deviations of the mean of the data, so that no rollout runs away; the rule of
+    terminal states sees them before that.
 
     Args:
         key: drives the weights.
@@ -150,4 +153,6 @@ class GaussianEnsemble(eqx.Module):
         mean, log_variance = mean[member], log_variance[member]
         outcome = mean + jnp.exp(0.5 * log_variance) * jr.normal(draw, mean.shape, mean.dtype)
         after = observation + outcome[:-1]
-        return Step(after, outcome[-1], self.terminal(observation, action, after))
+        centre, scale = self.centre[: len(after)], self.scale[: len(after)]
+        held = jnp.clip(after, centre - FARTHEST * scale, centre + FARTHEST * scale)
+        return Step(held, outcome[-1], self.terminal(observation, action, after))

@@ -6,6 +6,10 @@ papers that update the critic before the policy differ from it only in which bat
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+
 from separatrix.envs.environment import AbstractEnv
 
 from .actor_critic import ActorCritic
@@ -38,8 +42,13 @@ def check_transitions(data: Transitions) -> None:
         data: logged transitions.
 
     Raises:
-        ValueError: if there are none, or shapes do not fit each other.
+        ValueError: if there are none, fields are no arrays of numbers, shapes do not fit each other, numbers are not
+            finite, or actions exceed 1. Values that are traced are not looked at.
     """
+    for name, a in data._asdict().items():
+        numeric = isinstance(a, jax.Array | np.ndarray) and any(jnp.issubdtype(a.dtype, k) for k in (jnp.number, bool))
+        if not numeric:
+            raise ValueError(f"transitions need arrays of numbers; {name} is {getattr(a, 'dtype', type(a).__name__)}.")
     rows = data.reward.shape
     fits = data.observation.ndim == data.action.ndim == 2 and data.next_observation.shape == data.observation.shape
     if not fits or {(a.shape[0],) for a in data} != {rows} or data.terminal.shape != rows:
@@ -49,6 +58,15 @@ def check_transitions(data: Transitions) -> None:
         )
     if not rows[0]:
         raise ValueError("there are no transitions to learn from.")
+    for name, a in data._asdict().items():
+        known = not isinstance(a, jax.core.Tracer)
+        if known and not (finite := np.isfinite(a).reshape(rows[0], -1).all(axis=1)).all():
+            raise ValueError(
+                f"{name} is not finite in {int((~finite).sum())} of {rows[0]} transitions, the first in row "
+                f"{int(np.argmin(finite))}; drop them or repair them."
+            )
+        if known and name == "action" and (largest := float(np.abs(a).max(initial=0))) > 1.001:
+            raise ValueError(f"actions must lie in [-1, 1]; they reach {largest:.3g}. Scale them first.")
 
 
 def sizes_of(data: Transitions) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Key
 
 from .networks import Network
 
-__all__ = ["BoundedGaussian", "Deterministic", "TanhGaussian", "greedy", "sampling", "squash_log_density"]
+__all__ = ["Acting", "BoundedGaussian", "Deterministic", "TanhGaussian", "greedy", "sampling", "squash_log_density"]
 
 LOG_STD = (-5.0, 2.0)
 INSIDE = 1 - 1e-6  # logged actions on the boundary have no finite density under a squashed Gaussian
@@ -172,17 +172,25 @@ class Deterministic(eqx.Module):
         return jnp.tanh(self.network(observation))
 
 
-class _Acting(eqx.Module):
+class Acting(eqx.Module):
+    """A policy on batches that acts on one observation at a time; see `greedy` and `sampling`.
+
+    Attributes:
+        policy: with `mode` and `sample`.
+        noisy: whether to sample.
+    """
+
     policy: Any
     noisy: bool = eqx.field(static=True)
 
     def __call__(self, observation: Float[Array, " obs"], key: Key[Array, ""]) -> Float[Array, " act"]:
+        """Act on one observation."""
         if self.noisy:
             return self.policy.sample(observation[None], key)[0][0]
         return self.policy.mode(observation[None])[0]
 
 
-def greedy(policy: Any) -> _Acting:
+def greedy(policy: Any) -> Acting:
     """Make a policy on batches act on one observation at a time by its mode, as `roll_out` and `evaluate` ask.
 
     Args:
@@ -191,10 +199,10 @@ def greedy(policy: Any) -> _Acting:
     Returns:
         `(observation, key) -> action`.
     """
-    return _Acting(policy, False)
+    return Acting(policy, False)
 
 
-def sampling(policy: Any) -> _Acting:
+def sampling(policy: Any) -> Acting:
     """Make a policy on batches act on one observation at a time by sampling.
 
     Args:
@@ -203,4 +211,4 @@ def sampling(policy: Any) -> _Acting:
     Returns:
         `(observation, key) -> action`.
     """
-    return _Acting(policy, True)
+    return Acting(policy, True)

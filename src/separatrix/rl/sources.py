@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from separatrix.envs.environment import AbstractEnv, Dynamics
 
@@ -190,12 +190,14 @@ class EnvMemory(NamedTuple):
         time: steps taken in the episode.
         filled: transitions ever stored; row `filled % capacity` is written next.
         rows: transitions of shape `(capacity, ...)`.
+        timeout: whether the time ran out after a row, shape `(capacity,)`.
     """
 
     state: PyTree
     time: Int[Array, ""]
     filled: Int[Array, ""]
     rows: Transitions
+    timeout: Bool[Array, " capacity"]
 
 
 class EnvBuffer(eqx.Module):
@@ -230,7 +232,7 @@ class EnvBuffer(eqx.Module):
         state, action = env.reset(jr.fold_in(key, 0)), jnp.zeros(env.action_size)
         row = jax.eval_shape(self._act, state, jnp.int32(0), action, key)[2]
         rows = jax.tree.map(lambda a: jnp.zeros((self.capacity, *a.shape), a.dtype), row)
-        memory = EnvMemory(state, jnp.int32(0), jnp.int32(0), rows)
+        memory = EnvMemory(state, jnp.int32(0), jnp.int32(0), rows, jnp.zeros(self.capacity, bool))
 
         def wander(memory, key):
             choose, move = jr.split(key)
@@ -249,15 +251,17 @@ class EnvBuffer(eqx.Module):
         return memory, memory.rows.take(rows)
 
     def _store(self, memory: EnvMemory, action: Float[Array, " act"], key: Key[Array, ""]) -> EnvMemory:
-        state, time, row = self._act(memory.state, memory.time, action, key)
+        state, time, *stored = self._act(memory.state, memory.time, action, key)
         place = memory.filled % self.capacity
         put = lambda old, new: jax.lax.dynamic_update_index_in_dim(old, new, place, 0)  # noqa: E731
-        return EnvMemory(state, time, memory.filled + 1, jax.tree.map(put, memory.rows, row))
+        rows, timeout = jax.tree.map(put, (memory.rows, memory.timeout), tuple(stored))
+        return EnvMemory(state, time, memory.filled + 1, rows, timeout)
 
     def _act(self, state, time, action, key):
         move, again = jr.split(key)
         after, reward, terminal = self.env.step(state, action, move)
         row = Transitions(self.env.observe(state), action, reward, self.env.observe(after), terminal)
-        over = terminal | (time + 1 >= self.env.max_steps)
+        timeout = ~terminal & (time + 1 >= self.env.max_steps)
+        over = terminal | timeout
         state = jax.tree.map(lambda new, old: jnp.where(over, new, old), self.env.reset(again), after)
-        return state, jnp.where(over, 0, time + 1), row
+        return state, jnp.where(over, 0, time + 1), row, timeout

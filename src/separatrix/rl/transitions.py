@@ -1,13 +1,13 @@
-"""Logged transitions, without order: what every learner here is fed."""
+"""Logged transitions, without order: what every learner here is fed; and episodes as a log, in the order of time."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from separatrix.data.transitions import Transitions
+from separatrix.data.transitions import LoggedEpisodes, Transitions, checked_log
 from separatrix.envs.episodes import Episodes
 
-__all__ = ["Transitions", "concatenated", "from_episodes"]
+__all__ = ["Transitions", "concatenated", "from_episodes", "logged"]
 
 
 def from_episodes(episodes: Episodes) -> Transitions:
@@ -28,6 +28,31 @@ def from_episodes(episodes: Episodes) -> Transitions:
     """
     valid = np.asarray(episodes.valid)
     return Transitions(*(jnp.asarray(np.asarray(getattr(episodes, name))[valid]) for name in Transitions._fields))
+
+
+def logged(episodes: Episodes, name: str = "episodes") -> LoggedEpisodes:
+    """Make a log of episodes, to be audited or written; rows after the end of an episode are dropped.
+
+    Args:
+        episodes: with leading axes `(episodes, steps)` or `(steps,)`.
+        name: of the log.
+
+    Returns:
+        The valid transitions in the order of time, with the ends of episodes.
+
+    Raises:
+        ValueError: if nothing is valid or a number is not finite.
+
+    Examples:
+        >>> import jax.numpy as jnp, jax.random as jr
+        >>> from separatrix.envs import Pendulum, roll_out
+        >>> log = logged(roll_out(Pendulum(), lambda observation, key: jnp.zeros(1), jr.key(0), 2))
+        >>> log.starts.tolist(), int(log.timeout.sum()), bool(log.terminal.any())
+        ([0, 200], 2, False)
+    """
+    valid = np.asarray(episodes.valid)
+    fields = (np.asarray(getattr(episodes, field))[valid] for field in LoggedEpisodes._fields[:6])
+    return checked_log(LoggedEpisodes(*fields, name=name))
 
 
 def concatenated(*parts: Transitions) -> Transitions:

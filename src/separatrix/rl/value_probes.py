@@ -18,6 +18,7 @@ from .transitions import Transitions
 
 __all__ = [
     "edge_statistics",
+    "edge_targets",
     "ensemble_spread",
     "implicit_penalty",
     "penalty_correlation",
@@ -165,6 +166,41 @@ def edge_statistics(
     return Probe(_AtEdge(reached, state_of, rows), every=every, attrs=attrs, name="edge")
 
 
+class _Targets(eqx.Module):
+    reached: Any
+    state_of: Callable[[Float[Array, " obs"]], Float[Array, " dims"]]
+    rows: int = eqx.field(static=True)
+
+    def __call__(self, transition: Transition, key: Key[Array, ""]) -> dict[str, Array]:
+        states = jax.vmap(self.state_of)(_made(transition, self.rows, key).next_observation)
+        return {"target_state": states, "target_edge": (~self.reached.holds(states)).astype(states.dtype)}
+
+
+def edge_targets(
+    reached: Any,
+    state_of: Callable[[Float[Array, " obs"]], Float[Array, " dims"]],
+    rows: int = 1_000,
+    every: Any = 1,
+) -> Probe:
+    """Record where model transitions end, and which of these states are at the edge of reach, to draw them.
+
+    Args:
+        reached: a module with `holds(states)`, such as `Coverage`.
+        state_of: `observation -> state`; a bound method of the environment.
+        rows: model transitions that are drawn.
+        every: cadence, as in `Probe`.
+
+    Returns:
+        A probe for a process fed by `ModelBuffer`; it records `target_state` and `target_edge`, 1 at the edge.
+    """
+    dims = {"target_state": ("target", "coordinate"), "target_edge": ("target",)}
+    attrs = {
+        "target_state": {"units": "1", "long_name": "state in which a model transition ends"},
+        "target_edge": {"units": "1", "long_name": "whether that state is at the edge of reach"},
+    }
+    return Probe(_Targets(reached, state_of, rows), every=every, dims=dims, attrs=attrs, name="edge-targets")
+
+
 class _Returns(eqx.Module):
     env: AbstractEnv
     episodes: int = eqx.field(static=True)
@@ -196,13 +232,15 @@ class _Map(eqx.Module):
         del key
         agent, shape = transition.after.agent, self.observation.shape
         flat = self.observation.reshape(-1, shape[-1])
-        return {"value_map": jnp.mean(agent.critic(flat, agent.policy.mode(flat)), axis=0).reshape(shape[:-1])}
+        values = agent.critic(flat, agent.policy.mode(flat))
+        maps = {"value_map": jnp.mean(values, axis=0), "spread_map": ensemble_spread(values)}
+        return {name: found.reshape(shape[:-1]) for name, found in maps.items()}
 
 
 def value_map(
     observation: Float[Array, "rows columns obs"], dims: tuple[str, str] = ("row", "column"), every: Any = 1
 ) -> Probe:
-    """Record the mean value over critics of the policy's actions over a plane of states.
+    """Record what the critics give to the policy's actions over a plane of states: mean and standard deviation.
 
     Args:
         observation: of every point of a grid.
@@ -210,16 +248,20 @@ def value_map(
         every: cadence, as in `Probe`.
 
     Returns:
-        A probe that records `value_map` of shape `(rows, columns)`.
+        A probe that records `value_map` and `spread_map`, each of shape `(rows, columns)`.
     """
-    attrs = {"value_map": {"units": "reward", "long_name": "value that the critics give to the policy's actions"}}
-    return Probe(_Map(observation), every=every, dims={"value_map": dims}, attrs=attrs, name="value-map")
+    attrs = {
+        "value_map": {"units": "reward", "long_name": "value that the critics give to the policy's actions"},
+        "spread_map": {"units": "reward", "long_name": "standard deviation over critics of that value"},
+    }
+    return Probe(_Map(observation), every=every, dims=dict.fromkeys(attrs, dims), attrs=attrs, name="value-map")
 
 
 class _PenaltyCorrelation(eqx.Module):
     model: Any
     penalty: Callable[..., Float[Array, ""]]
     rows: int = eqx.field(static=True)
+    prefix: str = eqx.field(static=True)
 
     def __call__(self, transition: Transition, key: Key[Array, ""]) -> dict[str, Array]:
         agent = transition.after.agent
@@ -231,23 +273,38 @@ class _PenaltyCorrelation(eqx.Module):
 
         dynamics = jax.vmap(uncertainty)(made.observation, made.action, made.next_observation, made.reward)
         values = agent.critic(made.next_observation, agent.policy.mode(made.next_observation))
-        ranks = [jnp.argsort(jnp.argsort(x)).astype(dynamics.dtype) for x in (dynamics, ensemble_spread(values))]
-        return {"penalty_correlation": jnp.corrcoef(jnp.stack(ranks))[0, 1]}
+        found = (dynamics, implicit_penalty(values), ensemble_spread(values))
+        ranks = [jnp.argsort(jnp.argsort(x)).astype(dynamics.dtype) for x in found]
+        correlation = jnp.corrcoef(jnp.stack(ranks))[0]
+        return {f"{self.prefix}_correlation": correlation[1], f"{self.prefix}_spread_correlation": correlation[2]}
 
 
 def penalty_correlation(
-    model: Any, penalty: Callable[..., Float[Array, ""]], rows: int = 2_048, every: Any = 1
+    model: Any,
+    penalty: Callable[..., Float[Array, ""]],
+    rows: int = 2_048,
+    every: Any = 1,
+    prefix: str = "penalty",
 ) -> Probe:
-    """Record the rank correlation of a dynamics penalty with the critics' disagreement, over model transitions.
+    """Record the rank correlations of a dynamics penalty with the critics' disagreement, over model transitions.
+
+    The penalty is that of the transition, the disagreement that of its target: at `(s, a)` and at `(s', policy(s'))`.
 
     Args:
         model: with `predict`.
         penalty: of `separatrix.rl.penalties`.
         rows: model transitions that are drawn.
         every: cadence, as in `Probe`.
+        prefix: of the recorded names, for several penalties in one run.
 
     Returns:
-        A probe for a process fed by `ModelBuffer`; it records `penalty_correlation`.
+        A probe for a process fed by `ModelBuffer`; it records `{prefix}_correlation`, with `implicit_penalty`, and
+        `{prefix}_spread_correlation`, with `ensemble_spread`. For two critics these are equal.
     """
-    attrs = {"penalty_correlation": {"units": "1", "long_name": "rank correlation of model and value uncertainty"}}
-    return Probe(_PenaltyCorrelation(model, penalty, rows), every=every, attrs=attrs, name="penalty-correlation")
+    words = getattr(penalty, "__name__", prefix)
+    attrs = {
+        f"{prefix}_correlation": {"units": "1", "long_name": f"rank correlation of {words} and implicit penalty"},
+        f"{prefix}_spread_correlation": {"units": "1", "long_name": f"rank correlation of {words} and critics' spread"},
+    }
+    measure = _PenaltyCorrelation(model, penalty, rows, prefix)
+    return Probe(measure, every=every, attrs=attrs, name=f"{prefix}-correlation")

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from separatrix._core.probe import info_probe
 from separatrix._core.run import run
 from separatrix.envs.pendulum import Pendulum
 from separatrix.envs.value_grid import ValueGrid, optimal_values
@@ -19,8 +20,15 @@ from separatrix.rl.model_based import mbpo, mopo, ravl
 from separatrix.rl.model_fit import fit_ensemble
 from separatrix.rl.model_rollouts import OracleModel
 from separatrix.rl.oracle_patch import patch_with_oracle
-from separatrix.rl.penalties import ensemble_std
-from separatrix.rl.value_probes import edge_statistics, penalty_correlation, q_vs_true, returns, value_map
+from separatrix.rl.penalties import ensemble_std, max_aleatoric
+from separatrix.rl.value_probes import (
+    edge_statistics,
+    edge_targets,
+    penalty_correlation,
+    q_vs_true,
+    returns,
+    value_map,
+)
 
 from .settings import Settings
 
@@ -97,11 +105,18 @@ def learn(s: Settings, keys, level: str, make: Callable, *, long: bool = False, 
     probes = [
         returns(env, s.evaluations, every=s.every),
         q_vs_true(data.observation[rows], optimal, every=s.every),
+        info_probe("q", every=s.every),
         edge_statistics(covered, env.state_of, s.edge_rows, every=s.every),
+        edge_targets(covered, env.state_of, s.shown, every=steps),
         value_map(jax.vmap(jax.vmap(env.observe))(grid), dims, every=steps),
-        *([] if model is None else [penalty_correlation(model, ensemble_std, every=s.every)]),
     ]
+    if model is not None:
+        probes += [
+            penalty_correlation(model, max_aleatoric, every=s.every),
+            penalty_correlation(model, ensemble_std, every=s.every, prefix="std"),
+        ]
     ds = run(process, keys, steps, probes=probes).records.to_dataset()
+    ds["q"].attrs = {"units": "reward", "long_name": "mean value of the critics on a batch"}
     low, high = truth.collected.random_return, truth.collected.expert_return
     ds["score"] = (ds["return"] - low) * (100 / (high - low))
     ds["score"].attrs = {"units": "%", "long_name": "return between random (0) and expert (100)"}

@@ -10,8 +10,8 @@ class Settings:
     """The card's protocol on the pendulum: 64 x 2 networks, 4,000 model transitions a generation for every horizon.
 
     The data are those of one own agent, the same for all seeds; seeds are those of the learners. `default` has the arms
-    that decide the main claims. What its four minutes do not hold is in `thorough`: ten critics at the shortest
-    horizon, 20,000 updates, the grid of data, horizon, critics and dynamics, and models between random and true.
+    that decide the main claims. What its four minutes do not hold is in `thorough`: 20,000 updates, the grid of data,
+    horizon, critics and dynamics, and models between random and true.
     """
 
     seeds: int = 5
@@ -39,6 +39,7 @@ class Settings:
     map: int = 41
     observed: int = 500
     edge_rows: int = 4_096
+    shown: int = 1_000
     # the learned model
     model_epochs: int = 115  # about 4,000 updates
     penalty: float = 10.0
@@ -58,7 +59,6 @@ class FullSettings(Settings):
     host_every: int = 5_000
     host_rows: int = 50_000
     host_horizon: int = 5
-    host_members: int = 10
     host_hidden: tuple[int, ...] = (256, 256, 256)
     host_model_hidden: tuple[int, ...] = (200, 200, 200, 200)
     host_model_epochs: int = 100
@@ -89,6 +89,7 @@ PRESETS = {
         map=5,
         observed=20,
         edge_rows=64,
+        shown=20,
         model_epochs=2,
     ),
     "default": Settings(),
