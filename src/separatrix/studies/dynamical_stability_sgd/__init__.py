@@ -14,7 +14,7 @@ from .findings import BALANCE, BATCHES, DIAGONAL, FINDINGS, IMAGES, RELU, diverg
 from .image_nets import images_gd, images_sgd
 from .random_gradients import random_gradients
 from .regression_nets import balance_gd, balance_sgd, relu_gd, relu_sgd
-from .settings import PRESETS
+from .settings import PRESETS, grid
 
 __all__ = ["STUDY"]
 
@@ -38,6 +38,7 @@ STUDY = Study(
     clipped, which matters in the first steps only. Exact thresholds of random gradients are compared with simulated
     SGD. All arms of an experiment see the same data and initialisation for a seed.""",
     presets=PRESETS,
+    grid=grid,
     arms={
         "diagonal-sgd": diagonal_sgd,
         "diagonal-gd": diagonal_gd,

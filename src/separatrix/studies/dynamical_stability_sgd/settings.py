@@ -49,6 +49,7 @@ class Settings:
     image_width: int = 500
     image_rates: tuple[float, ...] = (0.01, 0.03, 0.1)
     image_batch: int = 4
+    image_batches: tuple[int, ...] = (4,)
     image_sgd_steps: int = 100_000
     image_gd_steps: int = 20_000
     image_chunk: int = 8
@@ -90,5 +91,11 @@ PRESETS = {
         relu_sgd_steps=200_000,
         relu_gd_steps=20_000,
         images="fashion-mnist",
+        image_batches=(1, 4, 16, 64),
     ),
 }
+
+
+def grid(s: Settings, arm: str):
+    """In the full preset: batch sizes of SGD on images."""
+    return {"image_batch": s.image_batches} if arm == "images-sgd" and len(s.image_batches) > 1 else {}

@@ -13,7 +13,7 @@ class Settings:
 
     The default preset takes 800 steps (published: 1,000), and 400 with weight decay (500). The thorough preset takes
     the published numbers, but 400 steps with dropout (2,000) and 2,500 with weight decay 20 (5,000); its phase diagrams
-    are 5 x 5 at p = 47 with 256 neurons and 400 steps (17 x 17, p = 97, 500 neurons, 2,000 steps).
+    are 5 x 5 at p = 47 with 256 neurons and 600 steps (17 x 17, p = 97, 500 neurons, 2,000 steps).
     """
 
     seeds: int = 5
@@ -36,7 +36,7 @@ class Settings:
     # phase diagrams (F6)
     diagram_p: int = 47
     diagram_width: int = 256
-    diagram_steps: int = 400
+    diagram_steps: int = 600
     diagram_decay: float = 15.0
     diagram_fractions: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 0.9)
     diagram_corruptions: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 0.9)

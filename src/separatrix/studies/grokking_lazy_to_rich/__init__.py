@@ -101,7 +101,7 @@ STUDY = Study(
         "networks of curvature 1 and 4 have not moved (0.161, 0.291). The claim holds at the end, not at the card's "
         "number of steps, which was enough for its one seed.",
         "F3a": "With 60 examples the network ends at the power of the target in the mean, some seeds a few percent "
-        "below: it learns nothing that generalises, and the sign of what is left is chance.",
+        "below.",
     },
     traced=("rate", "alpha"),
     regimes={

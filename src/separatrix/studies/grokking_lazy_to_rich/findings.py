@@ -12,6 +12,9 @@ from separatrix.training.grokking_metrics import grokking_delay
 from .settings import FITTED, TARGET_POWER
 
 
+SIMULATIONS = 6  # that the theory is compared with, as on the card
+
+
 def of(ds: xr.Dataset, arm: str, variable: str, **where) -> xr.DataArray:
     """A variable of one arm at a point of its grid; an arm repeats its values along the grids of others."""
     array = ds[variable].sel(arm=arm)
@@ -105,8 +108,13 @@ def growth(ds, arm: str, variable: str, **where):
 
 
 def field_gap(ds):
-    """Largest relative error of the theory's training loss against the mean of the simulations."""
-    theory, mean = of(ds, "field", "field_mse"), of(ds, "simulation", "field_mse").mean("seed")
+    """Largest relative error of the theory's training loss against the mean of six simulations, others for each seed.
+
+    Seed k meets the simulations k to k + 5, cyclically, so that the spread of such a mean enters the interval.
+    """
+    theory, simulated = of(ds, "field", "field_mse"), of(ds, "simulation", "field_mse")
+    turns = range(min(SIMULATIONS, simulated.sizes["seed"]))
+    mean = sum(simulated.roll(seed=-turn, roll_coords=False) for turn in turns) / len(turns)
     return (abs(theory - mean) / mean).max("step")
 
 
@@ -219,11 +227,10 @@ FINDINGS = [
     ),
     Finding(
         "F3a",
-        "With 60 samples the network never generalises: its final test loss over the target's power.",
+        "With 60 samples the network never generalises: least test loss over the level that counts as generalising.",
         "Fig. 4; card",
-        lambda ds: final(ds, "few-samples") / TARGET_POWER,
+        lambda ds: of(ds, "few-samples", "test_mse").min("step") / (FITTED * TARGET_POWER),
         AtLeast(1.0),
-        published="0.81 / 0.77 (card, one seed)",
         arms=("few-samples",),
     ),
     Finding(

@@ -1,0 +1,61 @@
+"""How long a user waits: help, and the first training step of the default study, before and after compilation is kept.
+
+The command line runs as a user runs it, `separatrix run grokking-numerical-stability` in an empty folder, first with an
+empty compilation cache and then with the cache that this left. The clock stops at the first report of a step; then the
+run is stopped. There is no peer.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from harness import main, table
+
+STUDY = "grokking-numerical-stability"
+
+
+def separatrix() -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "separatrix.cli", "--help"], stdout=subprocess.PIPE, check=True)
+        figures = {"help": time.perf_counter() - began}
+        for name in ("cold", "warm"):
+            figures[name] = first_step(Path(folder), name)
+    return figures
+
+
+def first_step(folder: Path, name: str) -> float:
+    """Start the study in a new store and wait for its first step."""
+    command = [sys.executable, "-u", "-m", "separatrix.cli", "run", STUDY, "--store", str(folder / name)]
+    environment = {**os.environ, "SEPARATRIX_CACHE": str(folder / "cache")}
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if re.search(r"step [1-9]", line):
+            break
+    else:
+        raise RuntimeError(f"{' '.join(command)} ended without a step")
+    seconds = time.perf_counter() - began
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    return seconds
+
+
+def summarise(sides: dict[str, dict]) -> str:
+    mine = sides["separatrix"]
+    rows = [
+        ["`separatrix --help`", f"{mine['help']:.2f}"],
+        ["first step of the default study, nothing compiled yet", f"{mine['cold']:.1f}"],
+        ["the same, compilation cached", f"{mine['warm']:.1f}"],
+    ]
+    return table(["", "seconds"], rows)
+
+
+if __name__ == "__main__":
+    main("Start: what a user waits for", {"separatrix": separatrix}, summarise)
