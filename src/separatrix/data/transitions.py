@@ -90,8 +90,8 @@ def checked_log(log: LoggedEpisodes) -> LoggedEpisodes:
         The same rows: floats as they were, a last row that ends nowhere marked as a timeout.
 
     Raises:
-        ValueError: if it is empty, arrays or rows do not fit, numbers are not finite, ends of episodes are missing, or actions
-            exceed 1.
+        ValueError: if it is empty, arrays or rows do not fit, numbers are not finite, ends of episodes are missing, or
+            actions exceed 1.
 
     Examples:
         >>> import numpy as np

@@ -140,8 +140,8 @@ def collect(
     )
     logs = {level: logged(found, level) for level, found in played.items()}
     seen = slice(0, int(recorded[chosen]))  # the buffer holds all steps, so its first rows are the first steps
-    rows, timeout = jax.tree.map(np.asarray, (state.memory.rows.take(seen), state.memory.timeout[seen]))
-    logs["medium-replay"] = checked_log(LoggedEpisodes(*rows, timeout, "medium-replay"))
+    replay = (np.asarray(a[seen]) for a in (*state.memory.rows, state.memory.timeout))
+    logs["medium-replay"] = checked_log(LoggedEpisodes(*replay, name="medium-replay"))
     return Collected(
         {level: Transitions(*map(jnp.asarray, logs[level][:5])) for level in LEVELS},
         {level: logs[level] for level in LEVELS},

@@ -172,7 +172,7 @@ def audit(
         >>> import jax.numpy as jnp, jax.random as jr
         >>> from separatrix.envs import BoxWorld, roll_out
         >>> wander = lambda observation, key: jr.uniform(key, (2,), minval=-1.0)
-        >>> found = audit(roll_out(BoxWorld(), wander, jr.key(0), 20), resamples=5)
+        >>> found = audit(roll_out(BoxWorld(), wander, jr.key(0), 20), features=50, resamples=0)
         >>> found.rows, found.episodes, found.unsupported < 0.05
         (1000, 20, True)
 
@@ -240,7 +240,7 @@ def audit(
     )
 
 
-def _for_a_batch(policy: Any) -> Callable[[np.ndarray], np.ndarray] | None:
+def _for_a_batch(policy: Any) -> Any:
     """From what stands for a policy to a function on batches of observations; None stays None."""
     policy = getattr(policy, "agent", policy)
     policy = getattr(policy, "policy", policy) if isinstance(policy, Agent) else policy

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from separatrix.envs.environment import AbstractEnv
 
@@ -59,7 +60,7 @@ def check_transitions(data: Transitions) -> None:
     if not rows[0]:
         raise ValueError("there are no transitions to learn from.")
     for name, a in data._asdict().items():
-        known = not isinstance(a, jax.core.Tracer)
+        known = not isinstance(a, Tracer)
         if known and not (finite := np.isfinite(a).reshape(rows[0], -1).all(axis=1)).all():
             raise ValueError(
                 f"{name} is not finite in {int((~finite).sum())} of {rows[0]} transitions, the first in row "
