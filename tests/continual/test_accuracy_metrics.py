@@ -134,6 +134,7 @@ def test_a_tidy_table_gives_the_same_trace_in_any_order_of_rows():
         (lambda: worked().windowed_forgetting(1), "at least 2 evaluations"),
         (lambda: worked().wc_acc(99), "no evaluation of a task"),
         (lambda: stability_gap(worked(), 0, 5), "must be one of the boundaries"),
+        (lambda: stability_gap(worked(), 7, 3), "`task` must be in 0..1; got 7"),
         (lambda: AccuracyTrace.from_table(pd.DataFrame({"step": [1]}), (0, 1)), "no column 'task'"),
     ],
 )
@@ -144,7 +145,7 @@ def test_what_does_not_fit_is_refused(make, message):
 
 def test_summary_names_every_metric_with_its_meaning():
     summary = random_trace(0).summary()
-    assert {"acc", "forg", "min_acc", "wc_acc", "wf_10", "wp_100", "lca"} <= set(summary)
+    assert {"acc", "forg", "min_acc", "wc_acc", "wf_10", "wp_100", "lca", "bwt", "fwt"} <= set(summary)
     assert all(v.attrs["long_name"] for v in summary.values())
     assert summary.sizes["seed"] == 3
 

@@ -60,12 +60,24 @@ def test_examples_without_weight_are_not_kept():
     assert sorted(slots.items[slots.group >= 0].tolist()) == [0, 1, 2]
 
 
-def test_the_choice_of_examples_is_uniform_within_a_group():
-    buffer = Balanced(5, None, lambda item: 0 * item)
-    one = lambda k: buffer.refill(buffer.init(jnp.zeros(1, jnp.int32)), jnp.arange(20), jnp.ones(20), k).items  # noqa: E731
-    kept = jax.jit(jax.vmap(one))(jr.split(jr.key(1), 2_000))
-    counts = np.bincount(np.asarray(kept).ravel(), minlength=20)
-    assert np.abs(counts - 500).max() < 4 * np.sqrt(2_000 * 0.25 * 0.75)
+def test_a_group_that_comes_again_is_a_uniform_sample_of_all_that_was_offered():
+    # three times 20 examples of group 0, and once 20 of group 1, whose coming takes half of the slots
+    buffer = Balanced(12, None, lambda item: item // 100)
+    offers = [jnp.arange(20), 100 + jnp.arange(20), 20 + jnp.arange(20), 40 + jnp.arange(20)]
+
+    def one(key):
+        slots = buffer.init(jnp.zeros(1, jnp.int32))
+        for i, items in enumerate(offers):
+            slots = buffer.refill(slots, items, jnp.ones(20), jr.fold_in(key, i))
+        return slots.items
+
+    runs = 2_000
+    kept = np.asarray(jax.jit(jax.vmap(one))(jr.split(jr.key(1), runs)))
+    assert all(len(set(row)) == 12 for row in kept[:50].tolist())
+    counts = np.bincount(kept.ravel(), minlength=120)
+    for offered, first in ((60, 0), (20, 100)):
+        p = 6 / offered
+        assert np.abs(counts[first : first + offered] - runs * p).max() < 4 * np.sqrt(runs * p * (1 - p))
 
 
 @pytest.mark.parametrize("capacity", [12, 600])

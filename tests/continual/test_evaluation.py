@@ -1,13 +1,18 @@
 """Evaluation at every update, its cost, the gradient probes, resumption."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+import xarray as xr
 
 from separatrix import Monitor, continual as c, monitored, run
+from separatrix.continual.evaluation import SampledScores, chosen_examples
 from separatrix.continual.metrics import AccuracyTrace
+from separatrix.data import TaskStream
 
 from .continual_cases import LOSS, SGD, small_learner, small_model, small_tasks
 
@@ -37,6 +42,14 @@ def test_what_was_recorded_is_a_trace(evaluated):
     assert isinstance(trace, AccuracyTrace)
     assert trace.values.shape == (13, 2, 2)
     assert np.all(trace.wc_acc() <= trace.acc())
+    # tasks before they are learnt change no metric but forward transfer, which cannot be had without them
+    whole = c.trace_of(ds.task_accuracy, ds.attrs["boundaries"])
+    one, other = trace.summary(), whole.summary()
+    assert np.isnan(one.fwt).all()
+    second = ds.task_accuracy.sel(task=1)
+    np.testing.assert_allclose(other.fwt, second.sel(step=6) - second.sel(step=0))
+    xr.testing.assert_identical(one.drop_vars("fwt"), other.drop_vars("fwt"))
+    np.testing.assert_allclose(one.bwt, -one.forg)
     assert ds.attrs["evaluated_per_trained_example"] == 40 / 8
     assert float(ds.accuracy_error.max()) == 0.0  # the whole test sets
 
@@ -49,6 +62,25 @@ def test_a_subset_is_fixed_and_its_error_reported():
     p = ds.accuracy.isel(step=3, task=0)
     expected = np.sqrt(p * (1 - p) / 5 * (20 - 5) / 19)
     assert float(ds.accuracy_error.isel(step=3, task=0)) == pytest.approx(float(expected))
+
+
+def test_the_error_is_that_of_any_score():
+    # s^2 (n - m) / (m (n - 1)) with the spread of what the subset scores, here neither 0 nor 1
+    process = small_learner()
+    tasks = process.stream.tasks
+    minus_loss = lambda outputs, targets: -LOSS(outputs, targets)  # noqa: E731
+    scores = c.TaskScores(*chosen_examples(tasks, 5), minus_loss)
+    sampled = SampledScores(scores, tasks.test_counts)
+
+    @jax.jit
+    def both(key):
+        state = process.init(key)
+        return sampled.of(process, state), scores.each(process, state)
+
+    found, each = both(jr.key(0))
+    np.testing.assert_allclose(found["task_accuracy"], np.mean(each, axis=1), rtol=1e-5)
+    error = np.std(each, axis=1) * np.sqrt((20 - 5) / (5 * 19))
+    np.testing.assert_allclose(found["task_accuracy_error"], error, rtol=1e-4)
 
 
 def test_a_diverged_model_scores_nan_and_not_the_share_of_class_zero():
@@ -68,6 +100,13 @@ def test_evaluation_changes_no_step_and_its_cost_is_a_share():
 def test_cadences_that_miss_the_end_of_a_task_are_refused():
     with pytest.raises(ValueError, match="must divide the updates of every block"):
         c.continual_evaluation(small_learner(), jr.key(0), every=4)
+
+
+@pytest.mark.parametrize("order", [(1, 0), (0, 1, 0), (0,)])
+def test_streams_that_visit_tasks_otherwise_than_once_in_order_are_refused(order):
+    stream = TaskStream(small_tasks(), 6, 8, order)
+    with pytest.raises(ValueError, match=r"once, in order; got .* use `supervised_lifetimes`"):
+        c.continual_evaluation(dataclasses.replace(small_learner(), stream=stream), jr.key(0))
 
 
 def test_gradient_parts_add_up_and_norms_and_cosines_are_those_of_vectors():

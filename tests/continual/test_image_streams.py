@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from separatrix.continual import Balanced, by_class, experience_replay
-from separatrix.studies.stability_gap import images, points_of
-from separatrix.studies.stability_gap.settings import FullSettings
+from separatrix.studies.stability_gap import STUDY, images, points_of
+from separatrix.studies.stability_gap.settings import FullSettings, Settings
 
 
 def test_a_folder_that_is_missing_is_named():
@@ -17,16 +17,24 @@ def test_a_folder_that_is_missing_is_named():
 
 def test_a_data_set_that_is_missing_is_named(tmp_path):
     keys = jr.split(jr.key(0), 1)
-    for arm, words in (("cifar10-er", "No data_batch_1.bin"), ("mini-imagenet-er", "mini-imagenet"),
-                       ("domainnet-er", "mini-domainnet")):  # fmt: skip
+    for arm, words in (("mnist-er", "No train-images"), ("cifar10-er", "No data_batch_1.bin"),
+                       ("mini-imagenet-er", "mini-imagenet"), ("domainnet-er", "mini-domainnet")):  # fmt: skip
         with pytest.raises(FileNotFoundError, match=words):
-            images.IMAGE_ARMS[arm](FullSettings(data=str(tmp_path)), keys)
+            STUDY.arms[arm](FullSettings(data=str(tmp_path)), keys)
 
 
 def test_without_a_folder_the_arms_have_no_cell(tmp_path):
     assert points_of(FullSettings(), "cifar10-er") == {"seeds": ()}
     assert points_of(FullSettings(data=str(tmp_path)), "cifar10-er") == {}
     assert points_of(FullSettings(), "er") == {}
+    for arm, cells in (("mnist-er", (False, False, True)), ("fashion-er", (False, True, True))):
+        settings = (Settings(), FullSettings(), FullSettings(data=str(tmp_path)))
+        assert tuple(points_of(s, arm) == {} for s in settings) == cells
+
+
+def test_thresholds_that_were_calibrated_on_the_digits_meet_the_same_protocol_in_every_preset():
+    fields = {name: value for name, value in vars(STUDY.presets["full"]).items() if name != "data"}
+    assert fields == vars(STUDY.presets["default"])
 
 
 def test_domains_are_folders_of_classes(tmp_path):

@@ -1,6 +1,7 @@
 """Lifelong metrics: the card's worked scenario, invariance, and what is refused."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -138,9 +139,25 @@ def test_several_experts_by_metrics_and_by_time():
     np.testing.assert_allclose(by_metrics, by_time, rtol=0.02)
 
 
-def test_consecutive_learning_blocks_are_noted():
+def test_consecutive_learning_blocks_and_experts_of_other_tasks_are_noted():
     log = m.LifetimeLog.from_blocks([("train", "a", [0.0, 1.0]), ("train", "b", [0.0, 1.0])])
-    assert any("follow each other" in note for note in m.lifelong_metrics(log).notes)
+    notes = m.lifelong_metrics(log, {"a": [[0.0, 1.0]], "c": [[0.0, 1.0]]}).notes
+    assert [note for note in notes if "follow each other" in note] == [notes[0]]
+    assert notes[1:] == ("the log has no task 'c', so its experts are not compared with",)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"normalise": "tasks"}, "`normalise` must be 'task', 'run' or None; got 'tasks'"),
+        ({"maintenance": "xx"}, "`maintenance` must be 'mrlep' or 'mrtlp'; got 'xx'"),
+        ({"experts_by": "mean"}, "`experts_by` must be 'metrics' or 'time'; got 'mean'"),
+        ({"aggregate": "median"}, "`aggregate` must be a function"),
+    ],
+)
+def test_options_that_are_misspelt_are_refused(how, message):
+    with pytest.raises(ValueError, match=message):
+        m.lifelong_metrics(scenario(), **how)
 
 
 def test_a_trace_and_its_blocks_give_the_same_report():
@@ -164,6 +181,66 @@ def test_l2logger_folder_survives_a_round_trip(tmp_path):
         assert float(one.lifetime[name]) == pytest.approx(float(other.lifetime[name]), nan_ok=True, abs=1e-12)
     with pytest.raises(ValueError, match="holds a log already"):
         log.write(tmp_path / "run")
+
+
+HEADER = "block_num exp_num worker_id block_type block_subtype task_name task_params exp_status timestamp debug reward"
+PARAMS = '"{""param1"": ""str1"", ""param2"": 2}"'
+
+
+def l2logger_folder(folder, blocks, version="1.1"):
+    """Write what l2logger's `DataLogger` writes: a file for each `(block, [(task, exp_num, reward), ...])`."""
+    folder.mkdir()
+    info = {"metrics_columns": ["reward"], "log_format_version": version}
+    (folder / "logger_info.json").write_text(json.dumps(info, indent=2))
+    scenario = {"author": "me", "complexity": "7", "input_file": {"a": [1]}}
+    (folder / "scenario_info.json").write_text(json.dumps(scenario, indent=2))
+    for name, rows in blocks:
+        number, kind = name.split("-")
+        lines = [HEADER.replace(" ", "\t")]
+        for task, experience, reward in rows:
+            first = f"{number}\t{experience}\tdriver.py_0\t{kind}\twake\t{task}\t{PARAMS}"
+            lines.append(f"{first}\tcomplete\t20201020T235720.{experience:06d}\tmock\t{reward}")
+        if version == "1.0":
+            lines = ["\t".join(line.split("\t")[:4] + line.split("\t")[5:]) for line in lines]
+        path = folder / "driver.py_0" / name / "data-log.tsv"
+        path.parent.mkdir(parents=True)
+        path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_folders_that_l2logger_wrote_are_read(tmp_path, version):
+    blocks = [("0-train", [("A", 0, 1), ("A", 1, 0.5)]), ("1-test", [("A", 2, 1), ("2", 3, 0)])]
+    l2logger_folder(tmp_path / "simple-1600697775-609517", blocks, version)
+    log = m.LifetimeLog.read(tmp_path / "simple-1600697775-609517")
+    found = [(r.is_training, r.task, r.values.tolist()) for r in log.regimes("reward")]
+    assert found == [(True, "a", [1.0, 0.5]), (False, "a", [1.0]), (False, "2", [0.0])]
+    assert json.loads(log.table["task_params"][0]) == {"param1": "str1", "param2": 2}
+    assert log.scenario_info["complexity"] == "7"
+
+
+def test_experts_are_read_by_task_and_refused_if_they_learnt_two(tmp_path):
+    for i, rows in enumerate(([("A", 0, 1), ("A", 1, 2)], [("A", 0, 3)], [("B_x", 0, 4)])):
+        l2logger_folder(tmp_path / f"ste-{i}", [("0-train", rows)])
+    found = m.read_experts(tmp_path.iterdir())
+    assert {task: [c.tolist() for c in curves] for task, curves in found.items()} == {"a": [[1, 2], [3]], "b_x": [[4]]}
+    assert set(m.read_experts([tmp_path / "ste-2"], with_variants=False)) == {"b"}
+    l2logger_folder(tmp_path / "two", [("0-train", [("A", 0, 1)]), ("1-train", [("B", 1, 1)])])
+    with pytest.raises(m.LogError, match="two must have learnt one task, as a single-task expert; got a, b"):
+        m.read_experts([tmp_path / "two"])
+
+
+def test_the_example_of_l2metrics_has_the_numbers_that_it_prints():
+    example = json.loads(Path(__file__).with_name("l2metrics_example.json").read_text())
+    # every test of the example is one value, 20 times
+    blocks = [(kind, task, values if kind == "train" else values * 20) for kind, task, values in example["blocks"]]
+    report = m.lifelong_metrics(
+        m.LifetimeLog.from_blocks(blocks), {task: [example["expert"]] for task in example["tasks"]}
+    )
+    for name, value in example["lifetime"].items():
+        assert float(report.lifetime[name]) == pytest.approx(value, abs=1e-5), name
+    for task, metrics in example["tasks"].items():
+        for name, value in metrics.items():
+            assert float(report.tasks[name].sel(task=task)) == pytest.approx(value, abs=1e-5), (task, name)
 
 
 def test_variants_can_be_taken_together():
@@ -209,7 +286,7 @@ def test_incomplete_and_missing_experiences_do_not_count_and_wake_tests_yield_to
     assert [r.is_training for r in m.LifetimeLog(rows, ("p",)).regimes()] == [True]
 
 
-@pytest.mark.parametrize("damage", ["version", "metrics", "json", "missing", "empty", "scenario"])
+@pytest.mark.parametrize("damage", ["version", "metrics", "json", "missing", "empty"])
 def test_damaged_folders_are_refused(tmp_path, damage):
     folder = tmp_path / "run"
     scenario().write(folder)
@@ -222,8 +299,6 @@ def test_damaged_folders_are_refused(tmp_path, damage):
         (folder / "logger_info.json").write_text("{")
     elif damage == "missing":
         (folder / "logger_info.json").unlink()
-    elif damage == "scenario":
-        (folder / "scenario_info.json").write_text(json.dumps({"complexity": "7"}))
     else:
         for path in folder.glob("*/*/data-log.tsv"):
             path.unlink()

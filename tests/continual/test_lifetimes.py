@@ -96,15 +96,21 @@ def test_surplus_environments_are_masked_and_cut_episodes_incomplete():
     assert log.table["reward"].tolist() == [3.0, 1.0]
 
 
-def test_cart_pole_falls_as_the_equations_say():
-    # at rest and upright with the pole's angle e, the angular acceleration is (g e - F cos/M) / (l (4/3 - m/M))
-    pole = CartPole(gravity=9.8, length=1.0)
-    pole.reset(seed=0)
-    pole.state = np.array([0.0, 0.0, 0.01, 0.0])
-    after, *_ = pole.step(1)
-    spin = (9.8 * np.sin(0.01) - np.cos(0.01) * 10 / 1.1) / (0.5 * (4 / 3 - 0.1 * np.cos(0.01) ** 2 / 1.1))
-    assert after[3] == pytest.approx(0.02 * spin)
-    assert after[2] == 0.01
+def test_cart_pole_falls_as_that_of_gymnasium():
+    theirs = pytest.importorskip("gymnasium").make("CartPole-v1").unwrapped
+    theirs.reset(seed=0)
+    theirs.gravity, theirs.length, theirs.polemass_length = 25.0, 1.5, 0.1 * 1.5  # its length is half of the pole's
+    ours = CartPole(gravity=25.0, length=3.0)
+    ours.reset(seed=0)
+    ours.state = np.array(theirs.state)
+    fallen, steps = False, 0
+    while not fallen:
+        action = int(steps % 4 > 0)  # more often to the right
+        (a, one, fallen, *_), (b, other, down, *_) = ours.step(action), theirs.step(action)
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+        assert (one, fallen) == (other, down)
+        steps += 1
+    assert steps > 10
 
 
 def test_a_lifetime_that_visits_each_task_three_times_has_every_metric():
@@ -159,6 +165,8 @@ def test_estimator_learns_task_after_task_and_predicts_probabilities(fed):
         (lambda m: m.partial_fit(np.zeros((1, 2)), [7]), "label 7 is not among the classes"),
         (lambda m: m.predict(np.zeros(2)), "shape \\(n, features\\)"),
         (lambda m: c.ContinualClassifier().predict(np.zeros((1, 2))), "learnt nothing yet"),
+        (lambda m: c.ContinualClassifier(c.joint()).fit(np.zeros((2, 2)), [0, 1]), "`fit` a `ContinualClassifier`"),
+        (lambda m: m.set_params(method=c.gem(2, 4)).partial_fit(np.zeros((2, 2)), [0, 1]), "has room for 2 tasks"),
     ],
 )
 def test_estimator_says_what_does_not_fit(fed, call, message):

@@ -313,6 +313,7 @@ def test_expert_knowledge_of_the_task_hides_other_classes():
         (lambda: c.ewc(1.0)(object()), "changes a process with the fields"),
         (lambda: c.dark_experience_replay(c.Balanced(4)), "stores outputs while training"),
         (lambda: c.gem(0, 5), "at least 1"),
+        (lambda: run(c.gem(2, 5)(small_learner(num_tasks=3)), jr.key(0), 1), "must be at least 3"),
         (lambda: c.Reservoir(0), "at least 1"),
         (lambda: c.draw(c.Ring(2).init(jnp.zeros(1)), 3, jr.key(0)), "cannot be drawn from 2 slots"),
     ],

@@ -125,6 +125,10 @@ def test_gaussian_tasks_without_shift_have_the_same_centres():
             lambda: stack_tasks([(np.zeros((2, 1)), np.zeros(3))], [(np.zeros((2, 1)), np.zeros(2))], 2),
             "as many inputs",
         ),
+        (
+            lambda: stack_tasks([(np.zeros((2, 1)), np.array([0, 2]))], [(np.zeros((2, 1)), np.zeros(2))], 2),
+            r"labels of `train` of task 0 must be in 0\.\.1; got 0 to 2",
+        ),
         (lambda: TaskStream(numbered((4,)), 1, 5), r"must lie in 1\.\.4"),
         (lambda: TaskStream(numbered((4,)), 0, 2), "at least one update"),
         (lambda: TaskStream(numbered((4,)), 1, 2, order=(1,)), "must list tasks"),

@@ -19,7 +19,7 @@ _HOME = {
     "gradient_parts": "gradient_split gradient_split_probe norms_and_cosines old_data_gradient_probe",
     "gradient_projection": "AverageProjection Projection agem gem project_off project_onto_halfspaces",
     "importance": "empirical_fisher exact_fisher output_sensitivity",
-    "l2logger_files": "read_l2logger write_l2logger",
+    "l2logger_files": "read_experts read_l2logger write_l2logger",
     "learner": "AbstractTerm ContinualState Learner Stored bare finetune tune with_current_task with_own_task "
     "with_term",
     "lifelong_report": "LifelongReport lifelong_metrics preprocess summarise_lifetimes transfer_matrix",
@@ -120,6 +120,7 @@ if TYPE_CHECKING:
         output_sensitivity,
     )
     from separatrix.continual.l2logger_files import (
+        read_experts,
         read_l2logger,
         write_l2logger,
     )

@@ -37,7 +37,8 @@ class AccuracyTrace:
     """Performance on each task at each evaluation, and where tasks begin and end.
 
     Attributes:
-        values: `A[step, task, ...]`, NaN for a task that is not seen yet; further axes (seeds) are kept by all metrics.
+        values: `A[step, task, ...]`; further axes (seeds) are kept by all metrics. For a task that is not seen yet it
+            may be NaN; only forward transfer looks there.
         boundaries: completed updates at the start and end of each task, `tasks + 1` numbers.
         steps: completed updates at each evaluation; 0, 1, ... by default.
 
@@ -91,6 +92,18 @@ class AccuracyTrace:
         """LCA, `learning_curve_area`."""
         return metric.learning_curve_area(self.values, self.boundaries, beta, self.steps)
 
+    def bwt(self) -> np.ndarray:
+        """BWT, `backward_transfer`."""
+        return matrix_metrics.backward_transfer(self.matrix())
+
+    def fwt(self) -> np.ndarray:
+        """FWT, `forward_transfer`; NaN where tasks were not evaluated before they were learnt, and before the first."""
+        untrained = self.values[self.steps == self.boundaries[0]]
+        matrix = self.matrix()
+        if not len(untrained):
+            return np.full(matrix.shape[2:], np.nan)
+        return matrix_metrics.forward_transfer(matrix, untrained[0])
+
     def matrix(self) -> np.ndarray:
         """`a[n, i]` at the ends of tasks, `accuracy_matrix`."""
         return metric.accuracy_matrix(*self._all)
@@ -119,6 +132,8 @@ class AccuracyTrace:
             "forg": (self.forg(), "forgetting"),
             "min_acc": (self.min_acc(), "least accuracy of past tasks"),
             "wc_acc": (self.wc_acc(), "worst-case accuracy"),
+            "bwt": (self.bwt(), "backward transfer"),
+            "fwt": (self.fwt(), "forward transfer"),
             "lca": (self.lca(), "mean accuracy over the first evaluations of a task"),
             "learning_accuracy": (metric.learning_accuracy(*self._all), "accuracy just after learning"),
             "incremental_accuracy": (
@@ -204,7 +219,7 @@ def stability_gap(trace: AccuracyTrace, task: int, switch: int, *, tolerance: fl
         The gap, a number for each of the further axes.
 
     Raises:
-        ValueError: if `switch` is no boundary with a task after it.
+        ValueError: if `switch` is no boundary with a task after it, or there is no such task.
 
     Examples:
         >>> values = np.stack([[0.1, 0.9, 0.2, 0.5, 0.9], [np.nan, np.nan, 0.5, 0.8, 0.9]], axis=1)
@@ -213,6 +228,8 @@ def stability_gap(trace: AccuracyTrace, task: int, switch: int, *, tolerance: fl
     """
     if switch not in trace.boundaries[1:-1]:
         raise ValueError(f"`switch` must be one of the boundaries {trace.boundaries[1:-1]}; got {switch}.")
+    if not 0 <= task < trace.values.shape[1]:
+        raise ValueError(f"`task` must be in 0..{trace.values.shape[1] - 1}; got {task}.")
     end = trace.boundaries[trace.boundaries.index(switch) + 1]
     values, at = trace.values[:, task], trace.steps
     level = values[np.searchsorted(at, switch)]

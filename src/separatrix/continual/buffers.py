@@ -22,11 +22,13 @@ class Slots(NamedTuple):
         items: a pytree with the slots on the first axis.
         group: group of each item, -1 where a slot is empty.
         offered: number of items that were ever offered.
+        lot: number drawn when an item was offered, by which `Balanced` chooses.
     """
 
     items: PyTree
     group: Int[Array, " slots"]
     offered: Int[Array, ""]
+    lot: Int[Array, " slots"]
 
 
 def by_class(item: Any) -> Int[Array, " examples"]:
@@ -41,7 +43,8 @@ def by_task(item: Any) -> Int[Array, " examples"]:
 
 def _empty(example: PyTree, capacity: int) -> Slots:
     zeros = lambda a: jnp.zeros((capacity, *a.shape[1:]), a.dtype)  # noqa: E731
-    return Slots(jax.tree.map(zeros, example), jnp.full(capacity, -1, jnp.int32), jnp.zeros((), jnp.int32))
+    items, lot = jax.tree.map(zeros, example), jnp.zeros(capacity, jnp.int32)
+    return Slots(items, jnp.full(capacity, -1, jnp.int32), jnp.zeros((), jnp.int32), lot)
 
 
 def _check(capacity: int) -> None:
@@ -55,7 +58,8 @@ def _put(slots: Slots, places: Int[Array, " batch"], batch: PyTree, group: Int[A
     later = (places[:, None] == places[None, :]) & (jnp.arange(count)[None, :] > jnp.arange(count)[:, None])
     places = jnp.where(jnp.any(later, axis=1), slots.group.shape[0], places)
     write = lambda old, new: old.at[places].set(new.astype(old.dtype), mode="drop")  # noqa: E731
-    return Slots(jax.tree.map(write, slots.items, batch), write(slots.group, group), slots.offered + count)
+    items = jax.tree.map(write, slots.items, batch)
+    return slots._replace(items=items, group=write(slots.group, group), offered=slots.offered + count)
 
 
 class Reservoir(eqx.Module):
@@ -140,6 +144,10 @@ class Ring(eqx.Module):
 class Balanced(eqx.Module):
     """A random choice of equally many examples of each group, filled at the end of a task.
 
+    Within a group it is a uniform sample of all that was ever offered, however many tasks the group comes in: every
+    example draws a lot when it is offered, and a group keeps those with the lowest. An example that is offered twice
+    counts twice.
+
     Attributes:
         capacity: number of slots.
         groups: number of groups that will ever come; each has `capacity // groups` slots from the start. None: the
@@ -173,15 +181,16 @@ class Balanced(eqx.Module):
         return slots
 
     def refill(self, slots: Slots, batch: PyTree, weight: Float[Array, " examples"], key: Key[Array, ""]) -> Slots:
-        """Take a finished task's examples in; those of weight 0 are no examples.
-
-        Examples of a group that is there already compete with the stored ones on equal terms only if they are offered
-        for the first time: stored examples keep their slots within the group's quota.
-        """
+        """Take a finished task's examples in; those of weight 0 are no examples."""
         incoming = jnp.where(weight > 0, self.group_of(batch), -1)
-        order = jnp.argsort(jnp.where(incoming >= 0, jr.uniform(key, incoming.shape), 2.0))
-        group = jnp.concatenate([slots.group, incoming[order]])  # stored examples come first, new ones in random order
-        by_group = jnp.argsort(jnp.where(group < 0, jnp.iinfo(jnp.int32).max, group), stable=True)
+        last = jnp.iinfo(jnp.int32).max
+        # whole numbers, since the floating-point type of a state is the model's; as many as a uniform float32 has
+        drawn = (jr.bits(key, incoming.shape, jnp.uint32) >> 9).astype(jnp.int32)
+        drawn = jnp.where(incoming >= 0, drawn, last)
+        order = jnp.argsort(drawn)
+        lot = jnp.concatenate([slots.lot, drawn[order]])
+        group = jnp.concatenate([slots.group, incoming[order]])
+        by_group = jnp.lexsort((lot, jnp.where(group < 0, last, group)))
         sorted_group = group[by_group]
         is_first = jnp.concatenate([jnp.ones(1, bool), sorted_group[1:] != sorted_group[:-1]])
         start = jax.lax.cummax(jnp.where(is_first, jnp.arange(len(group)), 0))
@@ -192,7 +201,7 @@ class Balanced(eqx.Module):
         gather = lambda old, new: jnp.concatenate([old, new[order].astype(old.dtype)])[chosen]  # noqa: E731
         items = jax.tree.map(gather, slots.items, batch)
         kept = jnp.where(keep[chosen], group[chosen], -1)
-        return Slots(items, kept, slots.offered + jnp.sum(incoming >= 0).astype(jnp.int32))
+        return Slots(items, kept, slots.offered + jnp.sum(incoming >= 0).astype(jnp.int32), lot[chosen])
 
 
 def draw(slots: Slots, count: int, key: Key[Array, ""]) -> tuple[PyTree, Float[Array, " count"]]:

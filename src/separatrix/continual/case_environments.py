@@ -11,7 +11,9 @@ class CartPole:
     """A pole on a cart, pushed left or right; a reward of 1 for each step that it stays up.
 
     State `(position, velocity, angle, angular velocity)`; the equations of Barto, Sutton and Anderson with explicit
-    Euler steps of 20 ms. Terminal beyond 2.4 m or 12 degrees, truncated after `limit` steps.
+    Euler steps of 20 ms. Terminal beyond 2.4 m or 12 degrees, truncated after `limit` steps. It takes the steps of
+    gymnasium's CartPole-v1, whose `length` is half of the pole's; it is written out here because the variants are other
+    gravities and lengths, which `gymnasium.make` does not set, and because the case studies need no extra.
 
     Args:
         gravity: m/s^2.

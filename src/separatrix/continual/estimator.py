@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from separatrix._core.intervention import Intervention
 from separatrix._core.run import run
 from separatrix.continual.buffers import Balanced
+from separatrix.continual.gradient_projection import Projection
 from separatrix.continual.learner import Learner
 from separatrix.continual.replay import experience_replay
 from separatrix.data.task_streams import Examples, TaskBatch
@@ -53,7 +54,8 @@ class ContinualClassifier(ClassifierMixin, BaseEstimator):
 
     Args:
         method: an intervention such as `ewc(300.0)`, or several under `chain`; experience replay of 200 examples,
-            balanced over classes, when None.
+            balanced over classes, when None. Not `joint()`, which needs the arrays of all tasks at every call: `fit`
+            all of them at once instead.
         hidden: widths of the hidden layers.
         learning_rate: of stochastic gradient descent.
         momentum: carried over from task to task.
@@ -130,7 +132,8 @@ class ContinualClassifier(ClassifierMixin, BaseEstimator):
             Itself.
 
         Raises:
-            ValueError: if shapes do not fit, a feature is not finite, or a label is not among `classes`.
+            ValueError: if shapes do not fit, a feature is not finite, a label is not among `classes`, or `gem` has no
+                room for one more task.
         """
         inputs, labels = self._checked(X), np.asarray(y)
         if labels.shape != (len(inputs),) or not len(inputs):
@@ -151,6 +154,9 @@ class ContinualClassifier(ClassifierMixin, BaseEstimator):
         targets = np.searchsorted(self.classes_, labels).astype(np.int32)
         stream, steps = self._epochs(inputs, targets)
         learner = self._learner(stream)
+        room = min((term.num_tasks for term in learner.terms if isinstance(term, Projection)), default=np.inf)
+        if self.n_tasks_ >= room:
+            raise ValueError(f"`gem` has room for {room} tasks, which are learnt; give it a larger `num_tasks`.")
         key = jr.fold_in(jr.key(self.random_state), self.n_tasks_)
         before = {} if self.n_tasks_ == 0 else {"state": self.state_}
         self.state_ = run(learner, key, steps, **before).state

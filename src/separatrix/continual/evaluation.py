@@ -14,7 +14,6 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 from separatrix._core.keys import named_key
 from separatrix._core.probe import Probe, Transition
 from separatrix._core.run import run
-from separatrix.continual.accuracy_metrics import sampling_error
 from separatrix.continual.accuracy_trace import AccuracyTrace
 from separatrix.continual.learner import Learner
 from separatrix.data.task_streams import TaskSet
@@ -82,12 +81,41 @@ class TaskScores(eqx.Module):
 
     def of(self, process: Any, state: Any) -> Float[Array, " tasks"]:
         """Return the scores of a state of a `Learner`, or of a process with the method `outputs`."""
+        return task_means(self.each(process, state), self.counts)
+
+    def each(self, process: Any, state: Any) -> Float[Array, "tasks size"]:
+        """Return the score of every example."""
         tasks, size = len(self.counts), jax.tree.leaves(self.targets)[0].shape[1]
         flat = jax.tree.map(lambda a: a.reshape(tasks * size, *a.shape[2:]), (self.inputs, self.targets))
         own = jnp.repeat(jnp.arange(tasks, dtype=jnp.int32), size, total_repeat_length=tasks * size)
         more = {"own": own} if isinstance(process, Learner) else {}
-        scores = self.score(process.outputs(state, flat[0], **more), flat[1]).reshape(tasks, size)
-        return task_means(scores, self.counts)
+        return self.score(process.outputs(state, flat[0], **more), flat[1]).reshape(tasks, size)
+
+
+class SampledScores(eqx.Module):
+    """Mean score on each task with its standard error due to the subset; a value for a probe.
+
+    Attributes:
+        scores: on the subset.
+        totals: number of test examples of each task, from which the subset was drawn without replacement.
+    """
+
+    scores: TaskScores
+    totals: tuple[int, ...] = eqx.field(static=True)
+
+    def __call__(self, transition: Transition, key: Key[Array, ""]) -> dict[str, Array]:
+        """Return scores and errors after the update."""
+        del key
+        return self.of(transition.process, transition.after)
+
+    def of(self, process: Any, state: Any) -> dict[str, Float[Array, " tasks"]]:
+        """Return scores and errors of a state."""
+        each, counts = self.scores.each(process, state), self.scores.counts
+        mean = task_means(each, counts)
+        spread = task_means((each - mean[:, None]) ** 2, counts)
+        m, n = np.asarray(counts, np.float32), np.asarray(self.totals, np.float32)
+        error = jnp.sqrt(spread * ((n - m) / (m * np.maximum(n - 1, 1))))
+        return {self.scores.name: mean, f"{self.scores.name}_error": error}
 
 
 def task_means(values: Float[Array, "tasks size"], counts: Sequence[int]) -> Float[Array, " tasks"]:
@@ -170,14 +198,14 @@ def trace_of(accuracy: "xr.DataArray", boundaries: Sequence[int]) -> AccuracyTra
     """Take an accuracy with the dimensions `step` and `task` as a trace; all others become further axes.
 
     Args:
-        accuracy: steps at which nothing was measured are left out.
+        accuracy: steps at which nothing was measured are left out. Performance on a task that is not seen yet counts
+            for forward transfer only.
         boundaries: completed updates at the start and end of each task.
 
     Returns:
-        The trace up to the last boundary, in which tasks that are not seen yet are NaN.
+        The trace up to the last boundary.
     """
     accuracy = accuracy.dropna("step", how="all").transpose("step", "task", ...)
-    accuracy = accuracy.where(seen(accuracy["step"], boundaries))
     accuracy = accuracy.isel(step=(accuracy["step"] <= boundaries[-1]).values)
     return AccuracyTrace(accuracy.values, boundaries, accuracy["step"].values)
 
@@ -196,7 +224,8 @@ def continual_evaluation(
     """Run a learner through its task stream and evaluate on every task after every update, and once before the first.
 
     Args:
-        process: a learner whose stream is a `data.TaskStream` that visits each task once, in order.
+        process: a learner whose stream is a `data.TaskStream` that visits each task once, in order;
+            `supervised_lifetimes` takes any other.
         keys: one key, or one for each seed.
         every: cadence, which must divide the steps of every block.
         subset: test examples of a task at most; they are chosen once.
@@ -206,41 +235,56 @@ def continual_evaluation(
         population: `over`, `vary` and `block` of `separatrix.run`.
 
     Returns:
-        Dataset with `accuracy` (NaN for a task that is not seen yet) and `accuracy_error`, the standard error due to
-        the subset, of dimensions `(*grid, seed, step, task)`, and what the probes recorded. Its attributes report the
-        cost: seconds, and test examples evaluated for each training example.
+        Dataset with `accuracy` (NaN for a task that is not seen yet), `accuracy_error`, the standard error due to the
+        subset, and `task_accuracy`, that on all tasks, which forward transfer needs, of dimensions
+        `(*grid, seed, step, task)`, and what the probes recorded. Its attributes report the cost: seconds, and test
+        examples evaluated for each training example.
 
     Raises:
-        ValueError: if `every` does not divide the steps of every block.
+        ValueError: if `every` does not divide the steps of every block, or the stream visits tasks in another order,
+            not at all or again.
     """
     stream = process.stream
     if any(steps % every for steps in stream.steps):
         raise ValueError(f"`every` must divide the updates of every block, {stream.steps}; got {every}.")
+    if stream.order != tuple(range(stream.tasks.num_tasks)):
+        raise ValueError(
+            f"the stream must visit each of {stream.tasks.num_tasks} tasks once, in order; got {stream.order}. Reorder "
+            "the tasks themselves, or use `supervised_lifetimes`."
+        )
     scores = TaskScores(*chosen_examples(stream.tasks, subset), score)
-    probe = task_evaluation(stream.tasks, every, subset=subset, score=score)
+    sampled = SampledScores(scores, stream.tasks.test_counts)
+    names = {"task_accuracy": "test performance on each task", "task_accuracy_error": "its error due to the subset"}
+    probe = Probe(
+        sampled,
+        every=every,
+        dims=dict.fromkeys(names, ("task",)),
+        attrs={name: {"units": "1", "long_name": text} for name, text in names.items()},
+        name="task_evaluation:task_accuracy",
+    )
     result = run(process, keys, stream.total_steps, probes=[probe, *probes], label=label, **population)
-    ds = result.records.to_dataset().rename(task_accuracy="accuracy")
+    ds = result.records.to_dataset()
     # before the first update no hyper-parameter has acted, so one evaluation a seed serves a whole grid
-    start = np.asarray(scores_at_start(scores, process, keys))
     ds = ds.reindex(step=[0, *ds["step"].values.tolist()])
-    ds["accuracy"].loc[{"step": 0}] = np.broadcast_to(start, ds["accuracy"].sel(step=0).shape)
+    for name, start in scores_at_start(sampled, process, keys).items():
+        ds[name].loc[{"step": 0}] = np.broadcast_to(np.asarray(start), ds[name].sel(step=0).shape)
     marks = np.asarray(stream.boundaries)
-    ds["accuracy"] = ds["accuracy"].where(seen(ds["step"], marks))
-    counts, totals = np.asarray(scores.counts), np.asarray(stream.tasks.test_counts)
-    error = sampling_error(np.clip(ds["accuracy"].values, 0.0, 1.0), counts, totals)
-    attrs = {"units": "1", "long_name": "standard error of the accuracy due to the test subset"}
-    ds["accuracy_error"] = (ds["accuracy"].dims, error, attrs)
-    ds = ds.assign_coords(task=("task", np.arange(len(counts)), {"names": ", ".join(stream.tasks.names)}))
+    is_seen = seen(ds["step"], marks)
+    ds["accuracy"] = ds["task_accuracy"].where(is_seen)
+    ds["accuracy_error"] = ds["task_accuracy_error"].where(is_seen)
+    ds = ds.drop_vars("task_accuracy_error")
+    tasks = {"names": ", ".join(stream.tasks.names)}
+    ds = ds.assign_coords(task=("task", np.arange(len(scores.counts)), tasks))
     ds.attrs |= {
         "boundaries": marks.tolist(),
-        "evaluated_per_trained_example": float(counts.sum() / every / stream.batch_size),
+        "evaluated_per_trained_example": float(sum(scores.counts) / every / stream.batch_size),
     }
     return ds
 
 
 @eqx.filter_jit
-def scores_at_start(scores: TaskScores, process: Learner, keys: Key[Array, "*seeds"]) -> Float[Array, "*seeds tasks"]:
-    """Return the scores of the states that a run starts from."""
+def scores_at_start(scores: TaskScores | SampledScores, process: Learner, keys: Key[Array, "*seeds"]) -> Any:
+    """Return the scores of the states that a run starts from, seeds on the first axis."""
     one = lambda key: scores.of(process, process.init(named_key(key, "init")))  # noqa: E731
     return jax.vmap(one)(keys) if keys.ndim else one(keys)
 

@@ -89,8 +89,10 @@ def gradient_split_probe(every: Cadence = 1) -> Probe:
     """Norms of the two parts of the objective's gradient before the update, and their cosine.
 
     Plasticity is the gradient of the new batch's loss with its share; stability that of all penalties, and what a
-    projection (GEM, A-GEM) adds. At the first update after a switch stability is exactly zero for LwF and EWC. Where a
-    method draws from a memory the probe draws for itself. It costs two more gradients for each record.
+    projection (GEM, A-GEM) adds. At the first update after a switch stability is exactly zero for EWC, whose parameters
+    are the anchor, and zero to rounding for LwF: teacher and student are one network there, but compiled apart, so that
+    their logits may differ in the last bit. Where a method draws from a memory the probe draws for itself. It costs two
+    more gradients for each record.
 
     Args:
         every: cadence.

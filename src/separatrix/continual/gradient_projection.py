@@ -133,8 +133,13 @@ class Projection(AbstractTerm):
     ridge: float = eqx.field(static=True, default=1e-3)
 
     def init(self, learner, params, key):
-        """Return an empty memory."""
+        """Return an empty memory; refuse a stream of more tasks than it has room for."""
         del key
+        coming = getattr(getattr(learner.stream, "tasks", None), "num_tasks", 0)
+        if coming > self.num_tasks:
+            raise ValueError(
+                f"`num_tasks` of `gem` must be at least {coming}, the stream's tasks; got {self.num_tasks}."
+            )
         shape = lambda a: jnp.zeros((self.num_tasks, self.per_task, *a.shape[1:]), a.dtype)  # noqa: E731
         items = jax.tree.map(shape, _one_example(learner, params, outputs=False))
         return TaskMemory(items, jnp.zeros((self.num_tasks, self.per_task)))
@@ -184,7 +189,7 @@ def gem(num_tasks: int, per_task: int, margin: ArrayLike = 0.5, ridge: float = 1
         An intervention.
 
     Raises:
-        ValueError: if a size is not positive.
+        ValueError: if a size is not positive; when run, if the stream has more tasks.
 
     References:
         Lopez-Paz, Ranzato (2017), NeurIPS, arXiv:1706.08840.

@@ -66,7 +66,10 @@ def preprocess(
 
     Raises:
         LogError: if the log holds no complete experience, or a performance is infinite.
+        ValueError: if `normalise` is another word.
     """
+    if normalise not in ("task", "run", None):
+        raise ValueError(f"`normalise` must be 'task', 'run' or None; got {normalise!r}.")
     regimes = log.regimes(metric, with_variants=with_variants)
     if not regimes:
         raise LogError("the log holds no complete experience.")
@@ -85,6 +88,8 @@ def preprocess(
         given = {t: tuple(np.clip(c, *ends[t]) for c in own) for t, own in given.items()}
         all_of = {t: np.clip(v, *ends[t]) for t, v in all_of.items()}
     notes = _assumptions(regimes)
+    strange = [t for t in given if all(r.task != t for r in regimes)]
+    notes += [f"the log has no task {t!r}, so its experts are not compared with" for t in strange]
     if normalise is not None:
         ranges = {t: (float(v.min()), float(v.max())) for t, v in all_of.items()}
         if normalise == "run":
@@ -215,6 +220,7 @@ def lifelong_metrics(
 
     Raises:
         LogError: if the log cannot be used.
+        ValueError: if `maintenance` or `experts_by` is another word, or `aggregate` is no function.
 
     Examples:
         >>> log = LifetimeLog.from_blocks([("test", "a", [0.0]), ("train", "a", [0.1, 0.9]), ("test", "a", [1.0]),
@@ -228,6 +234,14 @@ def lifelong_metrics(
     """
     import xarray as xr
 
+    if maintenance not in ("mrlep", "mrtlp"):
+        raise ValueError(f"`maintenance` must be 'mrlep' or 'mrtlp'; got {maintenance!r}.")
+    if experts_by not in ("metrics", "time"):
+        raise ValueError(f"`experts_by` must be 'metrics' or 'time'; got {experts_by!r}.")
+    if not callable(aggregate):
+        raise ValueError(
+            f"`aggregate` must be a function of the tasks' values such as numpy.median; got {aggregate!r}."
+        )
     ready = log if isinstance(log, Prepared) else preprocess(log, experts, **how)
     regimes, names = ready.regimes, sorted({r.task for r in ready.regimes})
     per_task: dict[str, list[float]] = {name: [] for name in _LONG}

@@ -285,7 +285,7 @@ class LifetimeLog:
 
     @classmethod
     def read(cls, folder: str | Path) -> "LifetimeLog":
-        """Read a scenario's folder in the format 1.1 of l2logger; see `separatrix.continual.read_l2logger`."""
+        """Read a scenario's folder as l2logger writes it; see `separatrix.continual.read_l2logger`."""
         from separatrix.continual.l2logger_files import read_l2logger
 
         return read_l2logger(folder)

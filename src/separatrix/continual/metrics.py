@@ -19,7 +19,7 @@ from separatrix.continual.accuracy_metrics import (
     worst_case_accuracy,
 )
 from separatrix.continual.accuracy_trace import AccuracyTrace, Gap, stability_gap
-from separatrix.continual.l2logger_files import read_l2logger, write_l2logger
+from separatrix.continual.l2logger_files import read_experts, read_l2logger, write_l2logger
 from separatrix.continual.lifelong_report import (
     LifelongReport,
     lifelong_metrics,
@@ -75,6 +75,7 @@ __all__ = [
     "performance_recovery",
     "preprocess",
     "ratio",
+    "read_experts",
     "read_l2logger",
     "recovery_times",
     "relative_performance",

@@ -216,7 +216,10 @@ class JointTraining(AbstractTerm):
         """Return which tasks are finished: none."""
         del params, key
         if not hasattr(getattr(learner.stream, "tasks", None), "draw"):
-            raise ValueError("joint training needs the examples of all tasks; give it a `data.TaskStream`.")
+            raise ValueError(
+                "joint training needs the examples of all tasks: give it a `data.TaskStream`, or `fit` a "
+                "`ContinualClassifier` without a method once, on the arrays of all tasks together."
+            )
         return jnp.zeros(learner.stream.tasks.num_tasks, bool)
 
     def share(self, memory: Bool[Array, " tasks"], x):

@@ -127,8 +127,8 @@ def stack_tasks(
         The tasks.
 
     Raises:
-        ValueError: if there is no task, the two lists differ in length, a task is empty, or inputs and targets differ
-            in length.
+        ValueError: if there is no task, the two lists differ in length, a task is empty, inputs and targets differ in
+            length, or a label is not in `0..num_classes-1`.
 
     Examples:
         >>> task = lambda n: (np.zeros((n, 2), np.float32), np.zeros(n, np.int32))
@@ -144,6 +144,11 @@ def stack_tasks(
                 raise ValueError(
                     f"`{part}` of task {i} must have as many inputs as targets, at least one; got {len(inputs)} and "
                     f"{len(targets)}."
+                )
+            low, high = np.min(targets), np.max(targets)
+            if num_classes and not 0 <= low <= high < num_classes:
+                raise ValueError(
+                    f"the labels of `{part}` of task {i} must be in 0..{num_classes - 1}; got {low} to {high}."
                 )
     labels = tuple(names) if names is not None else tuple(f"task {i}" for i in range(len(train)))
     if len(labels) != len(train):

@@ -146,7 +146,7 @@ def finetuning(s: Settings, keys):
 
 
 def replay(s: Settings, keys):
-    """Experience replay of 40 examples a class, class by class from all rotations seen."""
+    """Experience replay of 40 examples a class, of all rotations seen alike."""
     return method_arm(s, keys, experience_replay(Balanced(s.capacity, 10, by_class), s.lam))
 
 
@@ -386,9 +386,7 @@ STUDY = Study(
         "(preset thorough).",
         "F2c": "Maintenance is mostly best at a strength of 300, not at 1,000, where relative performance has "
         "fallen to a half: who learns little has little to maintain. So the ranks are not fully reversed.",
-        "F3b": "The shortfall is between 0.14 and 0.20 with twenty lifetimes, at the threshold or just above it.",
-        "F4": "Five lifetimes do not decide; with twenty the interval lies below zero.",
     },
-    revision=2,
+    revision=3,
     costs={"quick": "a minute", "default": "half a minute", "thorough": "4 minutes", "full": "half an hour"},
 )

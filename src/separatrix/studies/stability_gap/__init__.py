@@ -7,19 +7,23 @@ of methods, so that evaluating at the ends of tasks alone hides it?
 from separatrix.study.figures import curves
 from separatrix.study.study import Regime, Study
 
-from .figures import around_switch
+from .figures import around_switch, depth_and_recovery, seen_minimum
 from .findings import ANGLES, FINDINGS, REMARKS, forgets
 from .five_tasks import er, er_task_incremental, finetuning
 from .images import IMAGE_ARMS
-from .settings import OLD, PRESETS, Settings
+from .mnist_row import FASHION_ARMS, MNIST_ARMS
+from .settings import OLD, PRESETS, FullSettings, Settings
 from .two_tasks import er_15, er_30, er_60, er_90, er_mechanism, ewc_60, gem_60, lwf_60
 
 __all__ = ["STUDY"]
 
 
 def points_of(s: Settings, arm: str):
-    """Leave the arms on images out where there are none."""
-    return {"seeds": ()} if arm in IMAGE_ARMS and not getattr(s, "data", "") else {}
+    """Leave the arms on images out of all presets but `full`, and where there are no files of a user's."""
+    from_folder = arm in IMAGE_ARMS or arm in MNIST_ARMS
+    data = s.data if isinstance(s, FullSettings) else None
+    left_out = (from_folder and not data) or (arm in FASHION_ARMS and data is None)
+    return {"seeds": ()} if left_out else {}
 
 
 STUDY = Study(
@@ -53,6 +57,8 @@ STUDY = Study(
         "lwf-60": lwf_60,
         "gem-60": gem_60,
         "er-mechanism": er_mechanism,
+        **FASHION_ARMS,
+        **MNIST_ARMS,
         **IMAGE_ARMS,
     },
     grid=points_of,
@@ -63,6 +69,8 @@ STUDY = Study(
         "Every family of methods has the gap": around_switch(["er-60", "ewc-60", "lwf-60", "gem-60"]),
         "First task over five tasks": curves("accuracy", arms=["er", "finetune"], select={"task": OLD}),
         "Stability gradient after the switch": curves("norm_stability", arms=["er-mechanism", "ewc-60", "lwf-60"]),
+        "Least accuracy that an evaluation every so many updates sees": seen_minimum("er"),
+        "Depth and recovery of every family of methods": depth_and_recovery(["er-60", "ewc-60", "lwf-60", "gem-60"]),
     },
     costs={
         "quick": "a minute",

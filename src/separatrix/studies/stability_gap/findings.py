@@ -128,10 +128,14 @@ FINDINGS = [
             metric("acc", "mini-imagenet-er"), AtLeast(0.2), published=0.329, arms=("mini-imagenet-er",), since="full"),
     Finding("F7d", "Split-CIFAR10: without a memory nearly everything is forgotten.", "Table 3",
             metric("forg", "cifar10-finetune"), AtLeast(0.8), arms=("cifar10-finetune",), since="full", control=True),
+    Finding("F7e", "Split-Fashion-MNIST: without a memory the worst case is nothing.", "card",
+            metric("min_acc", "fashion-finetune"), AtMost(0.05), arms=("fashion-finetune",), since="full",
+            control=True),
     *(
         Finding(f"F7-{arm}", f"A gap on images too, {arm}: mean depth.", "Figs. 2, 3", lambda ds, arm=arm: mean_depth(
                 ds, arm), AtLeast(0.05), arms=(arm,), since="full")
-        for arm in ("cifar10-gem", "domainnet-er", "domainnet-ewc", "domainnet-lwf")
+        for arm in ("cifar10-gem", "domainnet-er", "domainnet-ewc", "domainnet-lwf", "fashion-er", "mnist-er",
+                    "permuted-mnist-er")
     ),
 ]  # fmt: skip
 

@@ -1,11 +1,11 @@
-"""Arms on five class-incremental tasks."""
+"""Arms on five class-incremental tasks of the digits."""
 
 import jax.random as jr
 
 from separatrix.continual.buffers import Balanced, by_class
 from separatrix.continual.learner import finetune
 from separatrix.continual.replay import experience_replay
-from separatrix.data.images import digits, fashion_mnist
+from separatrix.data.images import digits
 from separatrix.data.task_sets import class_incremental
 
 from .learning import evaluated, learner
@@ -14,8 +14,7 @@ from .settings import Settings
 
 def five_tasks(s: Settings, keys, method, own_head: bool = False):
     """Five tasks of two classes each."""
-    split = digits(jr.key(0), s.examples) if s.source == "digits" else fashion_mnist(jr.key(0))
-    tasks = class_incremental(split)
+    tasks = class_incremental(digits(jr.key(0), s.examples))
     return evaluated(s, lambda s: method(s)(learner(s, tasks, s.steps, own_head)), keys)
 
 

@@ -120,7 +120,7 @@ def learn_images(keys, stream: Images, tasks: TaskSet, method, rate: float, *, m
         train=lambda model, statistics, rows, key: model(pictures(rows), statistics),
         evaluate=lambda model, statistics, rows: model.evaluate(pictures(rows), statistics),
     )
-    ds = continual_evaluation(process, keys, subset=subset).drop_vars("accuracy_error")
+    ds = continual_evaluation(process, keys, subset=subset).drop_vars(["accuracy_error", "task_accuracy"])
     ends = np.broadcast_to(np.asarray(process.stream.boundaries[1:], float), (len(keys), ds.sizes["task"]))
     ds["task_ends"] = (("seed", "task"), ends, {"units": "step", "long_name": "last update of each task"})
     return ds

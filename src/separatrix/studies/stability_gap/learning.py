@@ -48,7 +48,7 @@ def evaluated(s: Settings, build: Callable, keys, probes=()) -> xr.Dataset:
     process, points = build(first_point(s)), along_points(s)
     vary = (lambda process, values: build(replace(s, **values))) if points else None
     ds = continual_evaluation(process, keys, subset=s.subset, probes=probes, over=points, vary=vary)
-    ds = ds.drop_vars("accuracy_error")
+    ds = ds.drop_vars(["accuracy_error", "task_accuracy"])
     ends = np.broadcast_to(np.asarray(process.stream.boundaries[1:], float), (len(keys), ds.sizes["task"]))
     ds["task_ends"] = (("seed", "task"), ends, {"units": "step", "long_name": "last update of each task"})
     return ds

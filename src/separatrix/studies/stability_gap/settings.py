@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 OLD, NEW = 0, 1
 
@@ -12,11 +11,10 @@ class Settings:
     """The card's calibrated protocol: scikit-learn's digits, a 64-100-100-10 network, momentum carried over switches.
 
     In the two-task arms replay weighs old and new batches equally (`two_task_lam`); the card states lambda = 0.3 for
-    the five-task stream alone. `full` is the paper's Split-MNIST row on Fashion-MNIST for the five-task arms.
+    the five-task stream alone.
     """
 
     seeds: int = 5
-    source: Literal["digits", "fashion-mnist"] = "digits"
     hidden: int = 100
     rate: float = 0.03
     momentum: float = 0.9
@@ -41,26 +39,27 @@ class ImageSettings:
     """What `full` adds: where the files are.
 
     Attributes:
-        data: folder with `cifar-10-batches-bin`, `mini-imagenet` (a subfolder of images for each class) and
-            `mini-domainnet` (a subfolder for each domain, with one for each class); empty to leave these arms out.
+        data: folder with `mnist` (the four files), `cifar-10-batches-bin`, `mini-imagenet` (a subfolder of images for
+            each class) and `mini-domainnet` (a subfolder for each domain, with one for each class); empty to leave
+            these arms out.
     """
 
     data: str = ""
 
     def __post_init__(self):
         if self.data and not Path(self.data).is_dir():
-            raise ValueError(f"there is no folder {self.data}; `data` must hold cifar-10-batches-bin, mini-imagenet "
-                             "or mini-domainnet.")  # fmt: skip
+            raise ValueError(f"there is no folder {self.data}; `data` must hold mnist, cifar-10-batches-bin, "
+                             "mini-imagenet or mini-domainnet.")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class FullSettings(ImageSettings, Settings):
-    """The paper's Split-MNIST row, and its rows of images where `data` names the folder that holds them."""
+    """The same, with the paper's Split-MNIST row on Fashion-MNIST, and its other rows where `data` holds the files."""
 
 
 PRESETS = {
     "quick": Settings(seeds=2, hidden=8, steps=4, two_task_steps=4, long_steps=4, batch=8, capacity=20, examples=400),
     "default": Settings(),
     "thorough": Settings(seeds=10),
-    "full": FullSettings(source="fashion-mnist", hidden=400, rate=0.01, batch=256, steps=460, capacity=2_000),
+    "full": FullSettings(),
 }
