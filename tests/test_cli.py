@@ -1,5 +1,6 @@
 """The command line's contract: documents, exit codes, and one line for every mistake."""
 
+import dataclasses
 import json
 import os
 import stat
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from separatrix import cli
+from separatrix.study.study import find_study
 
 SAMPLE = str(Path(__file__).with_name("study") / "sample_study.py")
 SLUG = "grokking-numerical-stability"
@@ -103,6 +105,7 @@ def test_too_few_seeds_are_called_what_they_are(tmp_path, capsys):
         (["run", SLUG, "--set", "stepz=3"], "there is no setting 'stepz'; did you mean 'steps'?"),
         (["run", SLUG, "--set", "steps=many"], "setting 'steps' must be int; got 'many'"),
         (["run", SLUG, "--set", "steps"], "--set needs key=value; got 'steps'"),
+        (["run", SLUG, "--set", "steps=-5"], "setting 'steps' must be at least 1; got '-5'"),
         (["run", SLUG, "--seeds", "-3"], "the number of seeds must be at least 1; got -3"),
         (["run", SLUG, "--seeds", "two"], "argument --seeds: invalid int value: 'two'"),
         (["run", SLUG, "--preset", "huge"], "argument --preset: invalid choice: 'huge'"),
@@ -113,7 +116,11 @@ def test_too_few_seeds_are_called_what_they_are(tmp_path, capsys):
             f"there is no run of {SLUG} in nowhere; start it with: separatrix run",
         ),
         (["verdicts", "--store", "nowhere"], "there is no finished run in nowhere"),
+        (["verdicts", "--preset", "thorough", "--store", "nowhere"], "separatrix run SLUG --preset thorough"),
+        (["verdicts", "--run", "0123"], "--run and --set name a run of one study; give its SLUG alone"),
         (["report", SLUG, "--store", "nowhere"], "there is no run of"),
+        (["report", SLUG, "--store", "nowhere", "--run", "0123"], "no runs of"),
+        (["report", SLUG, "--run", "0123", "--set", "steps=3"], "name a run each; give one of them"),
         (["export", SLUG, "--to", "excel"], "argument --to: invalid choice: 'excel'"),
         (["flee"], "invalid choice: 'flee'"),
     ],
@@ -132,12 +139,83 @@ def test_a_mistake_gets_one_line_and_exit_code_2(words, message, capsys, tmp_pat
     assert not list(tmp_path.iterdir())  # nothing half-written
 
 
-def test_steps_that_are_no_multiple_are_refused_in_one_line(tmp_path, capsys):
-    assert cli.main(["run", SAMPLE, "--store", str(tmp_path), "--set", "steps=41"]) == 2
+def verdicts_of(store, capsys, *words):
+    code = cli.main(["verdicts", SAMPLE, "--store", str(store), "--json", *words])
     out, err = capsys.readouterr()
-    assert "`steps` must be a multiple of 20, the cadence of probe 'info:loss'; got 41. Try steps=60." in err
-    assert out == ""
-    assert "Traceback" not in err
+    return code, json.loads(out) if out else err
+
+
+def test_a_refused_run_is_one_line_and_hides_nothing(store, tmp_path, capsys):
+    _, before = verdicts_of(store, capsys)
+    for place in (store, str(tmp_path / "new")):
+        folders = sorted(Path(place).glob("sample/*"))
+        assert cli.main(["run", SAMPLE, "--store", place, "--set", "steps=41", "--seeds", "5"]) == 2
+        out, err = capsys.readouterr()
+        assert err == (
+            "separatrix: `steps` must be a multiple of 20, the cadence of probe 'info:loss'; got 41. Try steps=60.\n"
+        )
+        assert out == ""
+        assert sorted(Path(place).glob("sample/*")) == folders
+    assert verdicts_of(store, capsys)[1] == before
+
+
+def test_the_run_with_the_presets_own_settings_is_judged_and_others_are_named(tmp_path, capsys, monkeypatch):
+    study = find_study(SAMPLE)
+    usual = dataclasses.replace(study.presets["default"], steps=20, seeds=5)
+    study = dataclasses.replace(study, presets={**study.presets, "default": usual})
+    monkeypatch.setattr("separatrix.study.study.find_study", lambda slug: study)
+    run = ["run", SAMPLE, "--store", str(tmp_path)]
+    assert cli.main([*run, "--set", "steps=40"]) == 0
+    assert "sample (default; steps = 40)" in capsys.readouterr().out
+    assert verdicts_of(tmp_path, capsys)[1][0]["changed"] == {"steps": 40}  # there is no other
+    assert cli.main(run) == 0
+    assert "sample (default)" in capsys.readouterr().out
+    assert cli.main([*run, "--set", "steps=60", "--seeds", "2"]) == 0
+    capsys.readouterr()
+    code, (first, _) = verdicts_of(tmp_path, capsys)
+    assert (code, first["changed"], first["seeds"]) == (1, {}, 5)
+    code, (named, _) = verdicts_of(tmp_path, capsys, "--set", "steps=60")
+    assert (code, named["changed"], named["seeds"]) == (3, {"steps": 60}, 2)
+    assert named["run"] != first["run"]
+    assert verdicts_of(tmp_path, capsys, "--run", named["run"][:6])[1][0] == named
+    assert "there is no run of sample --set steps=80 in" in verdicts_of(tmp_path, capsys, "--set", "steps=80")[1]
+    page = tmp_path / "page.html"
+    assert cli.main(["report", SAMPLE, "--store", str(tmp_path), "--set", "steps=60", "-o", str(page)]) == 0
+    assert "The settings differ from the preset, for which the thresholds were chosen: steps = 60." in page.read_text()
+    out = tmp_path / "csv"
+    export = ["export", SAMPLE, "--store", str(tmp_path), "--to", "csv", "-o", str(out)]
+    assert cli.main([*export, "--run", named["run"]]) == 0
+    assert (out / "arm-seed-step.csv").read_text().splitlines()[-1].split(",")[2] == "60"
+    assert cli.main(["verdicts", "--store", str(tmp_path), "--preset", "thorough"]) == 2
+
+
+def test_a_study_of_an_earlier_revision_is_said_to_be_one(store, capsys, monkeypatch):
+    study = dataclasses.replace(find_study(SAMPLE), revision=2)
+    settings = dataclasses.replace(study.presets["default"], steps=40)
+    study = dataclasses.replace(study, presets={**study.presets, "default": settings})
+    monkeypatch.setattr("separatrix.study.study.find_study", lambda slug: study)
+    assert cli.main(["verdicts", SAMPLE, "--store", store]) == 1
+    assert "sample (default; of an earlier revision of the study)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = 1\ndef broken(:\n    pass\n", "{file}:2: SyntaxError: invalid syntax"),
+        ("\nimport torch_of_tomorrow\n", "{file}:2: ModuleNotFoundError: No module named 'torch_of_tomorrow'"),
+        ("import json\n\njson.loads('{')\n", "{file}:3: JSONDecodeError: Expecting property name"),
+        ("x = 1\n", "{file} must define STUDY"),
+    ],
+)
+def test_an_error_in_a_study_s_file_is_one_line_that_names_it(text, message, tmp_path, capsys):
+    file = tmp_path / "mine.py"
+    file.write_text(text)
+    for command in (["run", str(file)], ["view", str(file), "--store", str(tmp_path)]):
+        assert cli.main(command) == 2
+        err = capsys.readouterr().err
+        assert message.format(file=file) in err
+        assert len(err.splitlines()) == 1
+    assert "mine" not in sys.modules or text == "x = 1\n"
 
 
 def test_a_store_that_cannot_be_written(tmp_path, capsys):

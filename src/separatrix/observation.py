@@ -338,7 +338,7 @@ def observe(
     return Observer(model, probes, key=key, steps=steps, compiled=compiled, arm=arm, seed=seed)
 
 
-def _measure(probe, model, step, before, x, info, after, key) -> dict[str, Array]:
+def _measure(probe, model: Any, step, before, x, info, after, key) -> dict[str, Array]:
     if isinstance(model, ObservedModel):  # probes are shown trained arrays alone, as a process shows them
         params, rest = eqx.partition(after.params, eqx.is_inexact_array)
         model = dataclasses.replace(model, rest=rest, stream=model.stream or FullBatch(x))

@@ -10,6 +10,7 @@ import jax.random as jr
 import numpy as np
 import optax
 
+import separatrix._core.run as driver
 from separatrix import AbstractProcess, MiniBatches, Probe, checkpointing, info_probe, log_spaced, run, run_on_host
 from separatrix.dynamics import AdaptiveAlpha, Reconstruction, decaying_radam, windows_of
 from separatrix.envs import Pendulum
@@ -85,6 +86,7 @@ def noise(tr, key):
 PROCESSES = {  # with the name of a number to record
     "plain": (training, "loss"),
     "blocks": (training, "loss"),
+    "measured": (training, "loss"),
     "reconstruction": (reconstruction, "alpha"),
     "actor-critic": (actor_critic, "critic_loss"),
 }
@@ -96,6 +98,9 @@ def compute(kind: str, steps: int):
         return run_on_host(Well(), jr.split(jr.key(0), 2), steps, probes=[info_probe("height", every=20), drawn])
     build, watched = PROCESSES[kind]
     probes = [info_probe(watched, every=50), drawn]
+    if kind == "measured":  # which of two layouts is quicker, however short the run
+        driver.SECONDS_WORTH_MEASURING, driver.candidates = 0.0, lambda members: [1, 3]
+        return run(build(), jr.split(jr.key(0), 3), steps, probes=probes)
     return run(build(), jr.split(jr.key(0), 3), steps, probes=probes, block=2 if kind == "blocks" else 1)
 
 

@@ -10,8 +10,9 @@ import pytest
 
 import separatrix._core.layout as layout
 import separatrix._core.run as driver
-from separatrix import Monitor, info_probe, monitored, run
+from separatrix import Cancelled, Monitor, checkpointing, info_probe, monitored, run
 from separatrix._core.layout import blocks_of, candidates, run_blocks
+from separatrix._core.monitor import FolderMonitor
 from separatrix.training.descent import HeavyBall
 
 
@@ -96,19 +97,27 @@ def test_impossible_block_is_refused(block):
 
 
 class Settling(Monitor):
-    def __init__(self, before=None):
-        self.before, self.blocks = before, []
+    """Proposals, and a rival's that came first, if there is one."""
+
+    def __init__(self, before=None, rival=None):
+        self.before, self.rival, self.blocks = before, rival, []
 
     def layout(self, label):
         return self.before
 
-    def settled(self, label, block):
+    def settle(self, label, block):
         self.blocks.append(block)
+        return self.rival or block
 
 
-def test_measured_layout_is_one_of_the_candidates_and_reported(monkeypatch):
+@pytest.fixture
+def measuring(monkeypatch):
+    """Two layouts to choose from, and runs of any length are worth it."""
     monkeypatch.setattr(driver, "SECONDS_WORTH_MEASURING", 0.0)
     monkeypatch.setattr(driver, "candidates", lambda members: [1, 4])
+
+
+def test_measured_layout_is_one_of_the_candidates_and_reported(measuring):
     keys = jr.split(jr.key(1), 8)
     with monitored(Settling()) as monitor:
         result = run(BALL, keys, 50, probes=[LOSS])
@@ -125,6 +134,44 @@ def test_layout_of_an_earlier_run_is_kept():
         result = run(BALL, KEYS, 5)
     assert monitor.blocks == [3]
     assert result.records.attrs["block"] == 3
+
+
+def test_layout_that_another_process_settled_meanwhile_holds(measuring):
+    with monitored(Settling(rival=2)) as monitor:
+        result = run(BALL, KEYS, 50, probes=[LOSS])
+    assert monitor.blocks[0] in (1, 4)
+    assert result.records.attrs["block"] == 2
+    assert_same_bits(result.state, run(BALL, KEYS, 50, probes=[LOSS], block=2).state)
+
+
+def favour(monkeypatch, block):
+    """Make a stop-watch that finds this block size the quicker one."""
+    monkeypatch.setattr(
+        driver._Driver, "_seconds_for", lambda self, steps: self._Trial(steps, 1.0 if self.block == block else 2.0)
+    )
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_keeps_its_layout(measuring, monkeypatch, tmp_path):
+    keys = jr.split(jr.key(1), 8)
+    for quicker in (4, 1):  # another life, another outcome of the measurement
+        favour(monkeypatch, quicker)
+        with checkpointing(tmp_path):
+            result = run(BALL, keys, 50, probes=[LOSS])
+        assert result.records.attrs["block"] == 4
+        assert not list(tmp_path.glob("*.ckpt"))
+
+
+def test_a_checkpoint_of_another_layout_is_not_used(measuring, tmp_path):
+    class Stopping(FolderMonitor):
+        def cancelled(self):
+            return True
+
+    keys = jr.split(jr.key(1), 8)
+    with monitored(Stopping(tmp_path)), pytest.raises(Cancelled):
+        run(BALL, keys, 400, probes=[LOSS], block=4)
+    (tmp_path / "run.block").write_text("1")
+    with checkpointing(tmp_path), pytest.warns(UserWarning, match="the checkpoint has another layout. Starting over"):
+        assert run(BALL, keys, 400, probes=[LOSS]).records.attrs["block"] == 1
 
 
 def test_no_steps_need_no_measurement(monkeypatch):

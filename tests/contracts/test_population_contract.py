@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from separatrix import MiniBatches, at_step, info_probe, named_key, run
-from separatrix._core.run import set_fields
+from separatrix._core.population import set_fields
 from separatrix.systems import LogisticMap
 
 from .cases import PROCESSES, classifier, displacement, examples, heavy_ball

@@ -16,11 +16,11 @@ from matplotlib.figure import Figure
 from separatrix._core import run as run_module
 from separatrix._core.keys import named_key
 from separatrix._core.process import AbstractProcess
+from separatrix.study.choosing import choose_run
 from separatrix.study.explain import explain
 from separatrix.study.plan import plan
 from separatrix.study.store import open_run
 from separatrix.study.study import all_studies, find_study
-from separatrix.study.verdicts import latest_run
 
 STUDIES = all_studies()
 pytestmark = pytest.mark.timeout(900)  # an arm of a quick preset is compiled in seconds, a study has up to 30
@@ -37,7 +37,7 @@ def finished(request, tmp_path_factory):
         command, capture_output=True, text=True, check=False, env={**os.environ, "SEPARATRIX_CACHE": ""}
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    run = latest_run(folder, study.slug, "quick")
+    run = choose_run(folder, study, "quick")
     yield study, open_run(folder, study.slug, run.settings_hash).results()
     jax.clear_caches()
 

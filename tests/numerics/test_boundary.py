@@ -72,14 +72,42 @@ def test_lattice_is_that_of_the_uniform_grid(fn, dim):
     assert crossed == expected
 
 
+def above(x, y):
+    return x + y > 1.1
+
+
 def test_runs_grow_with_the_boundary_and_not_with_the_space():
-    fn = lambda x, y: x + y > 1.1  # noqa: E731
-    runs = [
-        trace_boundary(of_function(fn), {"x": UNIT, "y": UNIT}, jr.key(0), resolution=r).attrs["runs"]
-        for r in (64, 128, 256)
-    ]
-    assert runs[1] < 129**2 / 8
-    assert 1.7 < (runs[2] - runs[1]) / (runs[1] - runs[0]) < 2.3
+    axes = {"x": UNIT, "y": UNIT}
+    found = [trace_boundary(of_function(above), axes, jr.key(0), resolution=r).attrs for r in (64, 128, 256)]
+    saved = [attrs["uniform_runs"] / attrs["runs"] for attrs in found]
+    assert saved[0] > 8
+    assert saved[1] > 16
+    assert 1.7 < (found[2]["runs"] - found[1]["runs"]) / (found[1]["runs"] - found[0]["runs"]) < 2.3
+
+
+@pytest.mark.parametrize(("seeds", "saving"), [(3, 7), (5, 8), (20, 30)])
+def test_seeds_are_spent_where_chance_decides(seeds, saving):
+    # the probability of the regime rises from 5 to 95 % within two cells; away from there three runs that agree do
+    def noisy(values, keys):
+        draws = np.stack([np.asarray(jr.uniform(key, values["x"].shape)) for key in keys], axis=1)
+        return draws < 1 / (1 + np.exp(-(values["x"] + values["y"] - 1.1)[:, None] / 0.005))
+
+    found = trace_boundary(noisy, {"x": UNIT, "y": UNIT}, jr.split(jr.key(0), seeds), resolution=64)
+    assert found.attrs["uniform_runs"] > saving * found.attrs["runs"]
+    assert abs(found.x_at + found.y_at - 1.1).where(~found.decided).max() < 0.05
+
+
+@pytest.mark.parametrize(("seeds", "confidence", "needed"), [(2, 0.95, 3), (4, 0.99, 5), (5, 0.999, 8)])
+def test_too_few_seeds_to_be_sure_are_refused_before_any_run(seeds, confidence, needed):
+    never = lambda values, keys: pytest.fail("nothing is to be run")  # noqa: E731
+    message = f"{seeds} seeds cannot place a point with confidence {confidence}.* give at least {needed}, or 1"
+    with pytest.raises(ValueError, match=message):
+        trace_boundary(never, {"x": UNIT}, jr.split(jr.key(0), seeds), confidence=confidence)
+    enough = trace_boundary(
+        of_function(lambda x: x > 0.4), {"x": UNIT}, jr.split(jr.key(0), needed), confidence=confidence
+    )
+    assert enough.decided.all()
+    assert enough.sizes["cell"] == 1
 
 
 def test_heavy_ball_is_stable_up_to_its_closed_form():

@@ -143,7 +143,7 @@ def test_the_json_of_a_verdict_is_strict_and_has_the_agreed_keys():
     document = judge(finding(arms=("none",), published=math.nan), with_arms("plain")).to_json("demo", "default")
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     agreed = {"study", "finding", "claim", "effect", "low", "high", "expect", "published", "seeds", "verdict"}
-    assert set(document) == agreed | {"preset", "effects", "note", "source"}
+    assert set(document) == agreed | {"preset", "effects", "note", "source", "run", "changed"}
     assert document["effect"] is document["low"] is document["published"] is None
     assert document["expect"] == "≥ 1"
 

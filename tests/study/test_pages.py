@@ -11,6 +11,7 @@ from separatrix.study.finding import PRESETS, AtLeast, AtMost, Finding
 from separatrix.study.identity import cell_id, settings_hash
 from separatrix.study.pages import findings_markdown, main, merge_sections, study_markdown
 from separatrix.study.plan import run_settings
+from separatrix.study.report import report_page
 from separatrix.study.settings import describe
 from separatrix.study.store import open_run
 from separatrix.study.study import Study
@@ -43,16 +44,17 @@ def study(slug="demo", seed=1, **changes):
     )  # fmt: skip
 
 
-def run_of(root, of, preset="default", settings=None, loss=1.0, seeds=5):
+def run_of(root, of, preset="default", settings=None, loss=1.0, seeds=5, first=0, commit="0123456789abcdef"):
     settings = settings or Settings()
-    provenance = {"time": "2026-01-02T03:04:05+00:00", "git": {"commit": "0123456789abcdef", "dirty": True}}
+    provenance = {"time": "2026-01-02T03:04:05+00:00", "git": {"commit": commit, "dirty": True}}
     name = settings_hash({"preset": preset, **run_settings(of, settings)})
     store = open_run(
         root, of.slug, name, create=True, preset=preset, settings=describe(settings), provenance=provenance
     )
-    identity = {"arm": "plain", "seeds": list(range(seeds)), "point": {}, "settings": run_settings(of, settings)}
-    effects = loss + 0.01 * np.arange(seeds)
-    store.commit(cell_id(identity), identity, xr.Dataset({"loss": ("seed", effects)}, {"seed": range(seeds)}))
+    numbers = list(range(first, seeds))
+    identity = {"arm": "plain", "seeds": numbers, "point": {}, "settings": run_settings(of, settings)}
+    effects = loss + 0.01 * np.arange(len(numbers))
+    store.commit(cell_id(identity), identity, xr.Dataset({"loss": ("seed", effects)}, {"seed": numbers}))
     return store
 
 
@@ -80,6 +82,20 @@ def test_a_findings_section_holds_the_verdict_with_preset_date_and_commit(tmp_pa
         r"| **F1** Small \| &lt;script&gt;x&lt;/script&gt; \*y\* `a_b`. | 1.02 | 0.995 to 1.04 | ≤ 2 | 1 | 5 "
         "| **reproduced** |  |"
     )
+
+
+def test_the_command_gives_the_table_though_the_run_grew_and_a_mixture_of_commits_is_said(tmp_path, demo):
+    run_of(tmp_path, demo, commit="0" * 16)
+    grown = run_of(tmp_path, demo, settings=Settings(seeds=8), first=5, seeds=8)
+    run_of(tmp_path, demo, commit="0" * 16)  # as a later command with fewer seeds does, which keeps the others
+    text = findings_markdown([(demo, grown, "default")])
+    assert "separatrix run demo --preset default --seeds 8" in text
+    assert "| 8 | **reproduced**" in text
+    dirty = "with changes not committed"
+    assert f"cells from 2 states of the code: commit `{'0' * 12}` {dirty}, commit `0123456789ab` {dirty}." in text
+    page = report_page([(demo, grown, "default")])
+    assert "separatrix run demo --preset default --seeds 8" in page
+    assert "The cells come from different states of the source code" in page
 
 
 def test_every_table_row_has_as_many_cells_as_its_head(tmp_path, demo):

@@ -79,6 +79,8 @@ def test_folder_is_named_by_all_that_determines_the_numbers():
         ("rate=1:0", "needs low < high"),
         ("rate=0:1:log", "low > 0 if logarithmic"),
         ("rate=a:b", "must be numbers"),
+        ("steps=0:10", "setting 'steps' must be at least 1; got '0'"),
+        ("seeds=1:9", "the number of seeds is no axis"),
     ],
 )
 def test_bad_ranges_are_refused(text, message):
@@ -90,7 +92,7 @@ def test_bad_maps_are_refused(tmp_path):
     ranges = {"rate": (0.1, 3.0, False)}
     with pytest.raises(UsageError, match="has no regime 'none'; it has diverges, unlike"):
         map_regime(STUDY, Settings(), "none", ranges, tmp_path)
-    with pytest.raises(UsageError, match="this arm does not depend on rate"):
+    with pytest.raises(UsageError, match="no effect of rate on constant, the arm of unlike; map over other settings"):
         map_regime(STUDY, Settings(), "unlike", ranges, tmp_path)
     with pytest.raises(UsageError, match="`resolution` must be `coarse` times a power of two"):
         map_regime(STUDY, Settings(), "diverges", ranges, tmp_path / "new", resolution=33)
@@ -123,6 +125,17 @@ def test_command_traces_and_draws(tmp_path, capsys, monkeypatch):
     assert Path(document["store"], "map.png").read_bytes()[:4] == b"\x89PNG"
     assert cli.main(["verdicts", "--store", str(tmp_path)]) == 2  # a map is no run
     assert "there is no finished run" in capsys.readouterr().err
+
+
+def test_a_map_without_a_boundary_says_so(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("SEPARATRIX_CACHE", "")
+    words = ["map", FILE, "--regime", "unlike", "--over", "curvature=1:3", "--resolution", "1", "--coarse", "1"]
+    assert cli.main([*words, "--store", str(tmp_path)]) == 0
+    assert "all runs came out alike: no boundary here, or none that curvature decides" in capsys.readouterr().out
+    assert cli.main([*words, "--seeds", "2", "--store", str(tmp_path)]) == 2
+    assert "2 seeds cannot place a point with confidence 0.95, even if they agree; give at least 3" in (
+        capsys.readouterr().err
+    )
 
 
 def labelled(**curves):

@@ -14,7 +14,7 @@ from separatrix.study.computing import Job
 from separatrix.study.execute import execute_on
 from separatrix.study.files import StoreError
 from separatrix.study.remote import Remote
-from separatrix.study.remote_runs import obtain, pull
+from separatrix.study.remote_runs import pull
 from separatrix.study.runs import copy_of, find_runs
 from separatrix.study.settings import describe
 from separatrix.study.stop_flag import StopFlag
@@ -239,9 +239,7 @@ def test_the_layout_that_one_machine_settles_on_is_known_to_the_next(on_machine)
     first = open_run(URL, "sample", "abc", create=True, preset="default")
     on_machine("b")
     second = open_run(URL, "sample", "abc", create=True, preset="default")
-    first.set_layout("sgd/run", 4)
-    assert not obtain(second, "0123456789abcdef")
-    assert second.manifest["layouts"] == {"sgd/run": 4}
+    assert first.settle_layout("sgd/run", 4) == second.settle_layout("sgd/run", 1) == 4
 
 
 def test_a_stop_is_seen_on_every_machine(tmp_path):

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from separatrix.study.account import run_command
 from separatrix.study.figures import NoData, curves, effect_strip, inline_svg, points
 from separatrix.study.finding import PRESETS, AtLeast, AtMost, Between, Finding, judge
 from separatrix.study.identity import cell_id, settings_hash
-from separatrix.study.report import report_page, run_command
+from separatrix.study.report import report_page
 from separatrix.study.settings import describe, with_overrides
 from separatrix.study.store import open_run
 from separatrix.study.study import Study

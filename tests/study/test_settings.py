@@ -12,6 +12,7 @@ from separatrix.study.settings import describe, with_overrides
 @dataclass(frozen=True)
 class Settings:
     seeds: int = 5
+    batch_steps: int = 10
     rate: float = 0.1
     rates: tuple[float, ...] = (0.1,)
     mode: Literal["a", "b"] = "a"
@@ -54,6 +55,7 @@ def test_values_take_the_type_of_their_field(assignment, expected):
         ("rate=fast", "setting 'rate' must be float; got 'fast'"),
         ("rates=a,b", r"setting 'rates' must be tuple\[float, \.\.\.\]; got 'a,b'"),
         ("mode=c", r"setting 'mode' must be Literal\['a', 'b'\]; got 'c'"),
+        ("batch_steps=0", "setting 'batch_steps' must be at least 1; got '0'"),
         ("seeds=-1", "`seeds` must not be negative; got -1."),
     ],
 )

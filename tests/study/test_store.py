@@ -214,8 +214,14 @@ def test_no_update_of_the_manifest_is_lost_between_threads(run):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda i: run.set_state(f"{i:016x}", "running"), range(40)))
     assert len(run.manifest["cells"]) == 40
-    run.set_layout("plain", {"grid": 3})
-    assert run.manifest["layouts"] == {"plain": {"grid": 3}}
+
+
+def test_the_first_proposal_of_a_layout_holds_for_all(run):
+    with ThreadPoolExecutor(4) as pool:
+        settled = set(pool.map(lambda block: run.settle_layout("plain/run", block), [1, 2, 4, 8]))
+    assert len(settled) == 1
+    assert run.layout("plain/run") in settled
+    assert run.layout("heavy/run") is None
 
 
 def test_opening_again_keeps_everything_and_notes_the_preset(run, tmp_path):

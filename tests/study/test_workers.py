@@ -9,6 +9,7 @@ import xarray as xr
 
 from separatrix import Cancelled
 from separatrix.study.computing import CellFailed, Job, read_progress
+from separatrix.study.errors import UsageError
 from separatrix.study.execute import execute, execute_on
 from separatrix.study.settings import describe
 from separatrix.study.store import open_run
@@ -27,6 +28,9 @@ class Silent:
 
     def start_cell(self, cell, index, total):
         self.cells.append((cell.arm, index, total))
+
+    def begin(self):
+        pass
 
     def advance(self, label, step, steps, latest):
         self.steps.append((label, step, steps))
@@ -81,6 +85,25 @@ def kill_first_owner(folder, signal_number=signal.SIGKILL):
 
 
 @pytest.mark.timeout(240)
+def test_an_arm_that_refuses_its_settings_costs_the_others_nothing(tmp_path):
+    def fine(settings, keys):
+        return xr.Dataset({"x": ("seed", [0.0] * len(keys))})
+
+    def fussy(settings, keys):
+        raise ValueError("`steps` must be odd")
+
+    study = dataclasses.replace(STUDY, arms={"fine": fine, "fussy": fussy}, findings=(), figures={})
+    store = open_run(str(tmp_path), STUDY.slug, "abc", create=True, preset="default")
+    outcome = execute(study, SETTINGS, "default", store, Silent(), never)
+    assert (outcome.computed, outcome.failed) == (1, ["arm 'fussy' was refused: `steps` must be odd"])
+    assert store.results().sizes["seed"] == 4
+    fresh = open_run(str(tmp_path), STUDY.slug, "def", create=True, preset="default")
+    with pytest.raises(UsageError, match="`steps` must be odd"):
+        execute(
+            dataclasses.replace(study, arms={"fussy": fussy, "fine": fine}), SETTINGS, "default", fresh, Silent(), never
+        )
+
+
 def test_processes_give_the_bits_of_one_even_if_one_is_killed(tmp_path, local):
     strike, killed = kill_first_owner(tmp_path)
     outcome, store, reporter = run_on(ProcessWorkers(2), tmp_path, asked=strike)
@@ -89,6 +112,9 @@ def test_processes_give_the_bits_of_one_even_if_one_is_killed(tmp_path, local):
     xr.testing.assert_identical(numbers(store), local)
     assert reporter.steps
     assert not list((store.folder / "progress").glob("*"))
+    for cell_id in store.committed():
+        header = store.read_header(cell_id)
+        assert header["layouts"] == {"run": store.layout(f"{header['identity']['arm']}/run")} == {"run": 1}
 
 
 def test_a_cell_whose_process_always_dies_is_given_up(tmp_path):

@@ -60,6 +60,8 @@ def test_a_run_shows_findings_against_threshold(client, names):
     ]
     assert answer["html"].count('class="strip"') == 2
     assert "cells are not finished" in client.get(f"/api/runs/{names[1]}/verdicts").json()["html"]
+    assert "Not what the thresholds were chosen for: " in answer["html"]
+    assert answer["verdicts"][0]["changed"]
     page = client.get(f"/runs/{names[0][0]}").text
     assert "--set steps=400" in html.unescape(page)
 

@@ -10,7 +10,7 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 from .files import write_atomic
@@ -30,7 +30,10 @@ class Monitor:
     """
 
     def begin(self, label: str, steps: int, members: int) -> None:
-        """Announce a run of `steps` steps of a population of `members`."""
+        """Announce a run of `steps` steps of a population of `members`, whose inputs were found to be in order."""
+
+    def varies(self, label: str, grid: Mapping[str, Sequence[str]], effective: Callable[[], Set[str]]) -> None:
+        """Announce, before `begin`, the axes of a run's grid and their names; `effective()` finds which matter."""
 
     def advance(self, label: str, step: int, latest: Mapping[str, float]) -> None:
         """Report completed steps and the population mean of the last recorded scalars."""
@@ -60,12 +63,13 @@ class Monitor:
         """Return the block size that an earlier run of the same work settled on, or None."""
         return None
 
-    def settled(self, label: str, block: int) -> None:
-        """Note the block size in use."""
+    def settle(self, label: str, block: int) -> int:
+        """Take a proposed block size; return the one that holds, which is the first that was ever proposed."""
+        return block
 
 
 class FolderMonitor(Monitor):
-    """Keeps checkpoints as files in a folder.
+    """Keeps checkpoints and layouts as files in a folder.
 
     Attributes:
         folder: created when it is missing.
@@ -77,8 +81,8 @@ class FolderMonitor(Monitor):
         self.every_seconds = every_seconds
         self._last: dict[str, float] = {}
 
-    def _path(self, label: str) -> Path:
-        return self.folder / (re.sub(r"[^A-Za-z0-9._-]", "-", label) + ".ckpt")
+    def _path(self, label: str, kind: str = "ckpt") -> Path:
+        return self.folder / (re.sub(r"[^A-Za-z0-9._-]", "-", label) + f".{kind}")
 
     def begin(self, label: str, steps: int, members: int) -> None:
         """Start the clock of this run."""
@@ -102,6 +106,21 @@ class FolderMonitor(Monitor):
     def warn(self, message: str) -> None:
         """Issue a warning."""
         warnings.warn(message, stacklevel=2)
+
+    def layout(self, label: str) -> int | None:
+        """Read the block size that was settled on."""
+        try:
+            return int(self._path(label, "block").read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def settle(self, label: str, block: int) -> int:
+        """Keep the block size, unless there is one already."""
+        known = self.layout(label)
+        if known is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_atomic(self._path(label, "block"), str(block).encode())
+        return known or block
 
 
 _current: contextvars.ContextVar[Monitor] = contextvars.ContextVar("separatrix_monitor", default=Monitor())  # noqa: B039

@@ -5,26 +5,24 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Key, PyTree
 
 from . import checkpoint
-from .intervention import holder_of, replace
-from .keys import check_keys, named_key
 from .layout import blocks_of, candidates, num_workers, run_blocks, shard
 from .memory import check_fits, forget_programs, tree_bytes
 from .monitor import Cancelled, Monitor, current_monitor
+from .population import Population
 from .probe import Probe
 from .process import AbstractProcess
-from .program import Program, advance, all_finite, check_step, freeze, initialise, merge, one_step
+from .program import Program, advance, all_finite, check_step, initialise, one_step
 from .records import Record, Records, axis_names
 from .schedule import Schedule
 from .stream import Stream
 
-__all__ = ["Run", "run", "set_fields"]
+__all__ = ["Run", "run"]
 
 ROWS_PER_CHUNK = 1_024  # enough that the cost of a dispatch vanishes beside the cheapest rows
 RECORD_BYTES_PER_CHUNK = 32 * 2**20
@@ -42,25 +40,6 @@ class Run(NamedTuple):
 
     state: PyTree
     records: Records
-
-
-def set_fields(process: AbstractProcess, values: Mapping[str, Array]) -> AbstractProcess:
-    """Replace fields of a process by name, those of a wrapped process included.
-
-    Args:
-        process: any process.
-        values: new values by field name.
-
-    Returns:
-        The changed copy.
-
-    Raises:
-        ValueError: if the process has no such field.
-    """
-    for name in values:
-        if holder_of(process, name) is None:
-            raise ValueError(f"{type(process).__name__} has no field {name!r}; pass `vary` to say where it goes.")
-    return replace(**values)(process)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -138,29 +117,17 @@ def run(
         raise ValueError(f"`block` must be at least 1; got {block}.")
     monitor = current_monitor()
     forget_programs()
-    population = _Population(process, key, stream, tuple(probes), dict(over or {}), vary, state, start)
+    population = Population(process, key, stream, tuple(probes), dict(over or {}), vary, state, start)
     schedule = Schedule(population.probes, steps)
-    monitor.begin(label, steps, population.size)
     driver = _Driver(population, schedule, monitor, label, start)
+    if population.points:
+        monitor.varies(label, population.grid, population.dependence)
+    monitor.begin(label, steps, population.size)
     saved = monitor.load(label)
     if not (saved and driver.resume(saved)):
-        driver.prepare(block or monitor.layout(label))
+        driver.start_with(block) if block else driver.settle()
     driver.finish()
     return driver.result()
-
-
-def _one_for_each(process, keys) -> list[AbstractProcess]:
-    if callable(process):
-        build = eqx.filter_jit(process)
-        processes: list[Any] = [build(named_key(k, "process")) for k in keys]
-    else:
-        processes = list(process)
-    if len(processes) != len(keys):
-        raise ValueError(f"there must be one process for each key; got {len(processes)} for {len(keys)}.")
-    for p in processes:
-        if not isinstance(p, AbstractProcess):
-            raise ValueError(f"`process` must be a process, or give some; it gave {type(p).__name__}.")
-    return processes
 
 
 def identity(schedule: Schedule, probes: Sequence[Probe], start: int, inputs: Any) -> list[Any]:
@@ -179,84 +146,10 @@ def identity(schedule: Schedule, probes: Sequence[Probe], start: int, inputs: An
     return [schedule.steps, start, names, checkpoint.fingerprint((schedule.per_probe, inputs))]
 
 
-def _length(axis: str, group: Mapping[str, np.ndarray]) -> int:
-    shapes = {values.shape for values in group.values()}
-    if len(shapes) != 1 or any(len(shape) != 1 or not shape[0] for shape in shapes):
-        found = ", ".join(str(shape) for shape in sorted(shapes))
-        raise ValueError(f"`over` needs non-empty vectors of one length for {axis!r}; got {found or 'nothing'}.")
-    return shapes.pop()[0]
-
-
-class _Population:
-    """The members of a run: their keys, grid points and traced leaves."""
-
-    def __init__(self, process, key, stream, probes, over, vary, state, start):
-        check_keys(key)
-        self.keys = key.reshape(-1)
-        self.seeded = key.ndim > 0
-        if state is not None and (self.seeded or over):
-            raise ValueError("`state` continues a single run; it does not go with `over` or with several keys.")
-        along = {axis: dict(v) if isinstance(v, Mapping) else {axis: v} for axis, v in over.items()}
-        fields = {axis: {name: np.asarray(v) for name, v in group.items()} for axis, group in along.items()}
-        counts = [_length(axis, group) for axis, group in fields.items()]
-        self.coords = {
-            axis: group.get(axis, np.arange(n)) for (axis, group), n in zip(fields.items(), counts, strict=True)
-        }
-        places = [place.reshape(-1) for place in np.indices(counts)]  # of each member's value along each axis
-        self.points = {
-            name: jnp.asarray(values[place])
-            for group, place in zip(fields.values(), places, strict=True)
-            for name, values in group.items()
-        }
-        self.num_points = int(np.prod(counts))
-        self.size = self.num_points * len(self.keys)
-        self.shape = (*(len(v) for v in self.coords.values()), *((len(self.keys),) if self.seeded else ()))
-        self.dims = (*self.coords, *(("seed",) if self.seeded else ()))
-        self.probes = probes
-        self.given = None if state is None else (state, np.int32(start))
-        self.own = not isinstance(process, AbstractProcess)
-        if self.own:
-            processes = _one_for_each(process, self.keys)
-            process = processes[0]
-            built = [freeze(p) for p in processes]
-            self.process_leaves, frozen = [leaves for leaves, _ in built], built[0][1]
-            if any(other != frozen for _, other in built):
-                raise ValueError(
-                    "the processes of a population may differ in their arrays only; let them share functions."
-                )
-        else:
-            leaves, frozen = freeze(process)
-            self.process_leaves = [leaves]
-        measures = tuple(Probe(probe.fn, name=probe.name) for probe in probes)  # cadence and labels need no compilation
-        self.rest_leaves, frozen_rest = freeze((stream, measures))
-        self.program = Program(frozen, frozen_rest, (vary or set_fields) if over else None)
-
-    def first_process(self) -> AbstractProcess:
-        """Return the process of the first member."""
-        process = merge(self.process_leaves[0], self.program.process)
-        vary = self.program.vary
-        return process if vary is None else vary(process, {name: values[0] for name, values in self.points.items()})
-
-    def axes(self, block: int):
-        return None if block == 1 else (0 if self.own else None, None, 0, 0)
-
-    def arguments(self, members: np.ndarray, block: int) -> tuple[Any, ...]:
-        """Return process leaves, rest leaves, grid values and keys of one block of members."""
-        points, seeds = members // len(self.keys), members % len(self.keys)
-        if block == 1:
-            points, seeds = points[0], seeds[0]
-            leaves = self.process_leaves[seeds if self.own else 0]
-        elif self.own:
-            leaves = jax.tree.map(lambda *a: jnp.stack(a), *[self.process_leaves[s] for s in seeds])
-        else:
-            leaves = self.process_leaves[0]
-        return leaves, self.rest_leaves, {k: v[points] for k, v in self.points.items()}, self.keys[seeds]
-
-
 class _Driver:
     """The host's loop over chunks."""
 
-    def __init__(self, population: _Population, schedule: Schedule, monitor: Monitor, label: str, start: int):
+    def __init__(self, population: Population, schedule: Schedule, monitor: Monitor, label: str, start: int):
         self.population, self.schedule, self.monitor, self.label, self.start = (
             population,
             schedule,
@@ -293,20 +186,27 @@ class _Driver:
         if self.axes is not None:
             self.arguments = [shard(arguments, self.axes, block) for arguments in self.arguments]
 
-    def prepare(self, block: int | None) -> None:
-        """Choose the layout and build the carries at step 0."""
-        options = [block] if block else candidates(self.population.size)
-        self._start_with(options[0])
+    def settle(self) -> None:
+        """Choose the layout, unless this work has one, and build the carries at step 0."""
+        known = self.monitor.layout(self.label)
+        options = [known] if known else candidates(self.population.size)
+        self.start_with(options[0])
         if len(options) > 1 and self.schedule.steps:
             seconds = self._seconds_for(self._trial_steps(options[0]))
             if seconds.total > SECONDS_WORTH_MEASURING:
-                self._start_with(options[1])
+                self.start_with(options[1])
                 if self._seconds_for(seconds.steps).total >= seconds.total:
-                    self._start_with(options[0])
-        self.monitor.settled(self.label, self.block)
+                    self.start_with(options[0])
+        settled = self.monitor.settle(self.label, self.block)
+        if self._fitting(settled) != self.block:  # another process was quicker to settle the same work
+            self.start_with(settled)
 
-    def _start_with(self, block: int) -> None:
-        self._lay_out(block if jax.local_device_count() > 1 else min(block, self.population.size))
+    def _fitting(self, block: int) -> int:
+        return block if jax.local_device_count() > 1 else min(block, self.population.size)
+
+    def start_with(self, block: int) -> None:
+        """Lay the population out in blocks of this size and build the carries at step 0."""
+        self._lay_out(self._fitting(block))
         began = time.perf_counter()
         axes = None if self.axes is None else (*self.axes, None)
         given = self.population.given
@@ -412,13 +312,14 @@ class _Driver:
             meta = checkpoint.read_meta(data)
             if meta.get("run") != self._identity:
                 raise checkpoint.CheckpointError("the checkpoint belongs to another run.")
-            self._start_with(meta["block"])
+            if self._fitting(self.monitor.settle(self.label, meta["block"])) != meta["block"]:
+                raise checkpoint.CheckpointError("the checkpoint has another layout.")
+            self.start_with(meta["block"])
             tree = checkpoint.decode(data, self._like())
         except checkpoint.CheckpointError as error:
             self.monitor.warn(f"{self.label}: {error} Starting over.")
             return False
         self.carries, self.values, self.done = tree["carries"], tree["values"], meta["done"]
-        self.monitor.settled(self.label, self.block)
         return True
 
     def result(self) -> Run:

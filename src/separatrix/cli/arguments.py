@@ -73,20 +73,29 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--seeds", type=int, default=1, metavar="N", help="most runs at a point (default: 1)")
     command.add_argument("--confidence", type=float, default=0.95, help="that a point is on its side (default: 0.95)")
 
-    command = commands.add_parser("verdicts", parents=[store, as_json], help="judge the findings of finished runs")
-    command.add_argument("slugs", nargs="*", metavar="SLUG")
-    command.add_argument("--preset", choices=PRESETS, help="judge the latest run of this preset")
+    which = _Parser(add_help=False)
+    which.add_argument("--run", default="", metavar="ID", help="a run of the study by the beginning of its name")
+    which.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="changes", help="the run with this change"
+    )
+    chosen = "the run of this preset with its own settings if there is one, else the newest"
 
-    command = commands.add_parser("report", parents=[store], help="write one self-contained page")
+    command = commands.add_parser(
+        "verdicts", parents=[store, as_json, which], help="judge the findings of finished runs"
+    )
+    command.add_argument("slugs", nargs="*", metavar="SLUG")
+    command.add_argument("--preset", choices=PRESETS, help=chosen)
+
+    command = commands.add_parser("report", parents=[store, which], help="write one self-contained page")
     command.add_argument("slugs", nargs="+", metavar="SLUG")
     command.add_argument("-o", "--output", default="report.html", metavar="FILE", help="default: report.html")
-    command.add_argument("--preset", choices=PRESETS, help="report the latest run of this preset")
+    command.add_argument("--preset", choices=(*PRESETS, "sweep"), help=f"{chosen}; sweep is the newest sweep")
 
-    command = commands.add_parser("export", parents=[store], help="hand the results to another tool")
+    command = commands.add_parser("export", parents=[store, which], help="hand the results to another tool")
     command.add_argument("slug", metavar="SLUG")
     command.add_argument("--to", required=True, choices=EXPORTS, help="format")
     command.add_argument("-o", "--output", metavar="PLACE", help="folder, or tracking address for mlflow")
-    command.add_argument("--preset", choices=PRESETS, help="export the latest run of this preset")
+    command.add_argument("--preset", choices=(*PRESETS, "sweep"), help=f"{chosen}; sweep is the newest sweep")
 
     command = commands.add_parser("view", parents=[store], help="serve a live web page over the store")
     command.add_argument("files", nargs="*", metavar="FILE.py", help="studies of your own, beside those installed")

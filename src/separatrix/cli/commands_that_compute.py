@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -71,6 +72,7 @@ def _carry_out(study: Any, settings: Any, preset: str, words: argparse.Namespace
     from separatrix._core.monitor import Cancelled
     from separatrix.study.computing import Job
     from separatrix.study.console import ConsoleReporter
+    from separatrix.study.errors import UsageError
     from separatrix.study.execute import execute, execute_on
     from separatrix.study.provenance import provenance
     from separatrix.study.settings import describe
@@ -78,12 +80,17 @@ def _carry_out(study: Any, settings: Any, preset: str, words: argparse.Namespace
     from separatrix.study.sweep import run_name
 
     arms = sorted(study.arms) if over else []
+    known: dict[str, Any] = {"preset": preset, "settings": describe(settings)}
     name = run_name(study, settings, preset, over)
+    if over:
+        axes = [[axis.name, list(axis.values), axis.log] for axis in over]
+        known["sweep"] = {"preset": words.preset, "over": axes, "arms": words.arms}
     if fresh:
         _folder_only(words, "--fresh, which moves a run aside,")
         _move_aside(Path(words.store) / study.slug / name)
-    known, about = {"settings": describe(settings)}, provenance()
-    store = open_run(words.store, study.slug, name, create=True, preset=preset, provenance=about, **known)
+    about = provenance()
+    new = not (Path(words.store) / study.slug / name).exists()
+    store = open_run(words.store, study.slug, name, create=True, provenance=about, **known)
     workers = _workers(words)
     stop = _StopOnSignal()
     try:
@@ -98,6 +105,16 @@ def _carry_out(study: Any, settings: Any, preset: str, words: argparse.Namespace
     except Cancelled:
         print("separatrix: stopped; the same command goes on where this one was", file=sys.stderr)
         return store, None
+    except UsageError:
+        if new:
+            _remove_empty(store)
+        raise
+
+
+def _remove_empty(store: Any) -> None:
+    """Remove the folder of a run whose settings were refused, unless another process works in it."""
+    if not store.remote and not store.committed() and not any((store.folder / "locks").glob("*.json")):
+        shutil.rmtree(store.folder, ignore_errors=True)
 
 
 def _workers(words: argparse.Namespace) -> Any:
@@ -110,12 +127,12 @@ def _workers(words: argparse.Namespace) -> Any:
 
 
 def _run_one(study: Any, settings: Any, words: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    from separatrix.study.verdicts import print_verdicts, verdicts_of
+    from .commands_that_show import judged
 
     store, outcome = _carry_out(study, settings, words.preset, words, fresh=words.fresh)
     if outcome is None:
         return {"study": study.slug, "preset": words.preset, "store": store.place, "stopped": True}, INTERRUPTED
-    verdicts = verdicts_of(study, words.preset, store.results()) if store.committed() else []
+    verdicts = judged(study, store, words.preset, words.json)[1] if store.committed() else []
     document = {
         "study": study.slug,
         "preset": words.preset,
@@ -124,19 +141,19 @@ def _run_one(study: Any, settings: Any, words: argparse.Namespace) -> tuple[dict
         "kept": outcome.kept,
         "failed": outcome.failed,
         "seconds": round(outcome.seconds, 1),
-        "verdicts": [verdict.to_json(study.slug, words.preset) for verdict in verdicts],
+        "verdicts": verdicts,
     }
     if not words.json:
-        if store.committed():
-            print_verdicts(study, words.preset, verdicts)
         print(f"{outcome.computed} cells computed, {outcome.kept} kept, in {outcome.seconds:.0f} s: {store.place}")
     return document, 1 if outcome.failed else 0
 
 
 def sweep(words: argparse.Namespace) -> int:
     """Run a study's arms over a grid, draw them, and return the exit code."""
+    from separatrix.study.idle_arms import check_variable, leave_out_idle, told
     from separatrix.study.study import find_study
-    from separatrix.study.sweep import draw_sweep, parse_over, sweep_of
+    from separatrix.study.sweep import parse_over, sweep_of
+    from separatrix.study.sweep_drawing import draw_sweep
 
     _check_place(words)
     study = find_study(words.slug)
@@ -144,6 +161,11 @@ def sweep(words: argparse.Namespace) -> int:
     over = [parse_over(settings, text) for text in words.over]
     swept, settings = sweep_of(study, settings, over, words.arms)
     _use_compilation_cache()
+    swept, idle = leave_out_idle(study, swept, over)
+    if idle:
+        print(f"separatrix: left out: {told(idle)}", file=sys.stderr)
+    if words.show:
+        check_variable(study, [arm for arm in swept.arms if arm not in idle], over, words.show)
     store, outcome = _carry_out(swept, settings, "sweep", words, over)
     if outcome is None:
         return INTERRUPTED
@@ -160,6 +182,7 @@ def sweep(words: argparse.Namespace) -> int:
         "failed": outcome.failed,
         "seconds": round(outcome.seconds, 1),
         "figures": [str(path) for path in drawn],
+        "left_out": sorted(idle),
     }
     if words.json:
         print(json.dumps(document, indent=1, allow_nan=False))
@@ -212,6 +235,8 @@ def trace_map(words: argparse.Namespace) -> int:
     else:
         saved = found.attrs["uniform_runs"] / found.attrs["runs"]
         print(f"{document['claim']}: the boundary crosses {document['cells']} cells of {words.resolution} a side")
+        if not document["cells"]:
+            print(f"all runs came out alike: no boundary here, or none that {' and '.join(ranges)} decides")
         print(f"{document['runs']:,} runs where a uniform grid takes {document['uniform_runs']:,} ({saved:.1f}x)")
         print(f"map: {folder / 'map.nc'}\nfigure: {folder / 'map.png'}")
     return 0

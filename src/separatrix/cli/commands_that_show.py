@@ -50,44 +50,49 @@ def explain(words: argparse.Namespace) -> int:
 
 
 def _found(words: argparse.Namespace, slug: str) -> tuple[Any, Any, str]:
-    """Return study, store and preset of the latest run to look at."""
+    """Return study, store and preset of the run to look at."""
+    from separatrix.study.choosing import choose_run
+    from separatrix.study.errors import UsageError
     from separatrix.study.remote_runs import pull
     from separatrix.study.store import open_run
     from separatrix.study.study import find_study
-    from separatrix.study.verdicts import latest_run
 
+    if words.run and words.changes:
+        raise UsageError("--run and --set name a run each; give one of them")
     study = find_study(slug)
-    run = latest_run(words.store, study.slug, words.preset)
+    run = choose_run(words.store, study, words.preset, name=words.run, changes=words.changes)
     store = open_run(words.store, study.slug, run.settings_hash)
     for line in pull(store):
         print(f"separatrix: {line}", file=sys.stderr)
     return study, store, run.preset
 
 
+def _check_one(words: argparse.Namespace) -> None:
+    from separatrix.study.errors import UsageError
+
+    if (words.run or words.changes) and len(words.slugs) != 1:
+        raise UsageError("--run and --set name a run of one study; give its SLUG alone")
+
+
 def verdicts(words: argparse.Namespace) -> int:
     """Judge the findings of finished runs, and return the exit code that says how."""
     from separatrix.study.errors import UsageError
-    from separatrix.study.runs import find_runs
     from separatrix.study.study import all_studies
-    from separatrix.study.verdicts import print_verdicts, verdicts_of
 
-    slugs = words.slugs or sorted(
-        {run.slug for run in find_runs(words.store)[0] if run.preset not in ("quick", "sweep")}
-    )
-    if not slugs:
-        raise UsageError(f"there is no finished run in {words.store}; start one with: separatrix run SLUG")
-    documents, judgements = [], set()
+    _check_one(words)
+    slugs = words.slugs or _judged_slugs(words)
     known = all_studies() if not words.slugs else {}
+    documents, judgements = [], set()
     for slug in slugs:
         if not words.slugs and slug not in known:
             print(f"separatrix: {slug} is not a study of this version; name its file to judge it", file=sys.stderr)
             continue
         study, store, preset = _found(words, slug)
-        verdicts = verdicts_of(study, preset, store.results())
+        if preset not in study.presets:
+            raise UsageError(f"a {preset} reaches no verdict; show it with: separatrix report {slug} --run {words.run}")
+        verdicts, document = judged(study, store, preset, words.json)
         judgements |= {verdict.verdict for verdict in verdicts}
-        documents += [verdict.to_json(study.slug, preset) for verdict in verdicts]
-        if not words.json:
-            print_verdicts(study, preset, verdicts)
+        documents += document
     if words.json:
         print(json.dumps(documents, indent=1, allow_nan=False))
     if "not reproduced" in judgements:
@@ -95,11 +100,39 @@ def verdicts(words: argparse.Namespace) -> int:
     return INCONCLUSIVE if "inconclusive" in judgements or not judgements else REPRODUCED
 
 
+def _judged_slugs(words: argparse.Namespace) -> list[str]:
+    """The studies that have a run of the preset asked for, any but quick by default."""
+    from separatrix.study.choosing import has_results
+    from separatrix.study.errors import UsageError
+    from separatrix.study.finding import PRESETS
+    from separatrix.study.runs import find_runs
+
+    presets = (words.preset,) if words.preset else PRESETS[1:]
+    runs = [run for run in find_runs(words.store)[0] if run.preset in presets and has_results(words.store, run)]
+    if not runs:
+        wanted = f" --preset {words.preset}" if words.preset else ""
+        raise UsageError(f"there is no finished run in {words.store}; start one with: separatrix run SLUG{wanted}")
+    return sorted({run.slug for run in runs})
+
+
+def judged(study: Any, store: Any, preset: str, as_json: bool) -> tuple[list[Any], list[dict[str, Any]]]:
+    """Judge a run, show its table unless a document is wanted, and return verdicts and documents."""
+    from separatrix.study.account import changed_settings, differences
+    from separatrix.study.verdicts import print_verdicts, verdicts_of
+
+    verdicts = verdicts_of(study, preset, store.results())
+    if not as_json:
+        print_verdicts(study, preset, verdicts, differences(study, store, preset))
+    changed = changed_settings(study, preset, store.manifest["settings"], but=("seeds",))
+    return verdicts, [verdict.to_json(study.slug, preset, store.settings_hash, changed) for verdict in verdicts]
+
+
 def report(words: argparse.Namespace) -> int:
     """Write one self-contained page."""
     from separatrix.study.files import write_atomic
     from separatrix.study.report import report_page
 
+    _check_one(words)
     page = report_page([_found(words, slug) for slug in words.slugs])
     write_atomic(Path(words.output), page.encode())
     print(words.output)

@@ -5,6 +5,7 @@ first; cells whose corners disagree are halved, again and again, and a cell besi
 point on its rim disagrees with it. The runs grow with the boundary, not with the space around it.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -64,7 +65,8 @@ def trace_boundary(
             `(n, m)`, are in the regime? `process_regime` makes one from a process.
         axes: the ranges, by name.
         key: one key, and a point is what its run is; or several, the most runs at a point, which is inside where the
-            probability of the regime exceeds `level`: runs are added until that is known. All points share the keys,
+            probability of the regime exceeds `level`: runs are added until that is known, or no key is left. They must
+            be enough for runs that agree to settle it, three for the default confidence. All points share the keys,
             which makes the boundary smoother than its noise.
         resolution: cells a side, a multiple of `coarse` by a power of two.
         coarse: cells a side of the first grid.
@@ -79,7 +81,7 @@ def trace_boundary(
         `<axis>_low` and `<axis>_high`. Attributes `runs` and `uniform_runs`.
 
     Raises:
-        ValueError: if an axis is empty, or the resolution does not fit.
+        ValueError: if an axis is empty, the resolution does not fit, or no point could be decided with so few keys.
 
     Examples:
         Gradient descent on a parabola of curvature c diverges where the learning rate exceeds 2 / c.
@@ -92,8 +94,9 @@ def trace_boundary(
         >>> bool(inner.all()), found.attrs["uniform_runs"] // found.attrs["runs"]
         (True, 18)
     """
-    _check(axes, resolution, coarse, level, confidence)
-    lattice = _Lattice(regime, dict(axes), key.reshape(-1), resolution, level, confidence, progress)
+    keys = key.reshape(-1)
+    _check(axes, resolution, coarse, level, confidence, len(keys))
+    lattice = _Lattice(regime, dict(axes), keys, resolution, level, confidence, progress)
     size = resolution // coarse  # of a cell, in cells of the finest lattice
     side = np.arange(0, resolution + 1, size)
     lattice.visit(np.stack(np.meshgrid(*[side] * len(axes), indexing="ij"), axis=-1).reshape(-1, len(axes)))
@@ -164,7 +167,7 @@ class _Lattice:
         points = points[self.runs[tuple(points.T)] == 0]
         taken = 0
         while len(points) and taken < len(self.keys):
-            more = min(len(self.keys), max(2 * taken, self._fewest()))
+            more = min(len(self.keys), max(2 * taken, _fewest(self.level, self.confidence)))
             values = self._values(points)
             inside = np.asarray(self.regime(values, self.keys[taken:more]), bool)
             expected = (len(points), more - taken)
@@ -181,14 +184,6 @@ class _Lattice:
     def _values(self, points: np.ndarray) -> dict[str, np.ndarray]:
         fractions = points / self.resolution
         return {name: axis.at(fractions[:, i]) for i, (name, axis) in enumerate(self.axes.items())}
-
-    def _fewest(self) -> int:
-        """Find the number of unanimous runs that would place a point."""
-        for count in range(1, len(self.keys)):
-            sure_in, sure_out = 1 - betainc(count + 0.5, 0.5, self.level), betainc(0.5, count + 0.5, self.level)
-            if min(sure_in, sure_out) >= self.confidence:
-                return count
-        return len(self.keys)
 
     def _decided(self) -> np.ndarray:
         if len(self.keys) == 1:
@@ -250,7 +245,16 @@ class _Lattice:
         return xr.Dataset(variables, {name: axis.at(side) for name, axis in self.axes.items()}, attrs)
 
 
-def _check(axes: Mapping[str, Axis], resolution: int, coarse: int, level: float, confidence: float) -> None:
+def _fewest(level: float, confidence: float) -> int:
+    """Find the number of runs, all on one side, that places a point there."""
+    for count in itertools.count(1):
+        sure_in, sure_out = 1 - betainc(count + 0.5, 0.5, level), betainc(0.5, count + 0.5, level)
+        if min(sure_in, sure_out) >= confidence:
+            return count
+    raise AssertionError  # both tend to 1
+
+
+def _check(axes: Mapping[str, Axis], resolution: int, coarse: int, level: float, confidence: float, keys: int) -> None:
     if not 1 <= len(axes) <= 3:
         raise ValueError(f"`axes` must name one, two or three hyper-parameters; got {len(axes)}.")
     for name, axis in axes.items():
@@ -260,6 +264,11 @@ def _check(axes: Mapping[str, Axis], resolution: int, coarse: int, level: float,
         raise ValueError(f"`resolution` must be `coarse` times a power of two; got {resolution} and {coarse}.")
     if not 0 < level < 1 or not 0.5 < confidence < 1:
         raise ValueError(f"`level` must lie in (0, 1) and `confidence` in (0.5, 1); got {level} and {confidence}.")
+    if 1 < keys < (fewest := _fewest(level, confidence)):  # every point would stay undecided and be refined
+        raise ValueError(
+            f"{keys} seeds cannot place a point with confidence {confidence:g}, even if they agree; give at least "
+            f"{fewest}, or 1 to take each point for what its run is."
+        )
 
 
 def _grid_of_cells(dim: int, resolution: int, size: int) -> np.ndarray:

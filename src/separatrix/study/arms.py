@@ -1,7 +1,7 @@
 """What arms are made of: a cadence, random numbers for NumPy, and a Dataset from numbers that no run recorded."""
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax.random as jr
 import numpy as np
@@ -13,21 +13,38 @@ from separatrix._core.keys import named_key
 __all__ = ["cadence", "generator", "labelled"]
 
 
-def cadence(steps: int, records: int) -> int:
-    """Return the least cadence that divides `steps` and gives at most so many records.
+class _Evenly(NamedTuple):  # a value, not a closure: equal cadences compare equal, so nothing is compiled twice
+    every: int
+
+    def __call__(self, steps: int) -> list[int]:
+        return [*range(self.every, steps, self.every), steps]
+
+
+def cadence(steps: int, records: int) -> int | Callable[[int], Sequence[int]]:
+    """Return a cadence for a probe that gives at most so many records, evenly spaced, the last step included.
 
     Args:
-        steps: of the run.
-        records: wanted at most.
+        steps: of the run, at least 1.
+        records: wanted at most, at least 1; there are at least a third as many, or one a step.
 
     Returns:
-        A divisor of `steps`.
+        The least divisor of `steps` that is long enough; where that is more than twice as long, a function that spaces
+        the records evenly but for the last, which comes sooner.
+
+    Raises:
+        ValueError: if a number is below 1.
 
     Examples:
-        >>> cadence(1_000, 300), cadence(7, 3)
-        (4, 7)
+        >>> cadence(1_000, 300)
+        4
+        >>> cadence(2_999, 4)(2_999)
+        [750, 1500, 2250, 2999]
     """
-    return next(every for every in range(max(1, -(-steps // records)), steps + 1) if steps % every == 0)
+    if steps < 1 or records < 1:
+        raise ValueError(f"`steps` and `records` must be at least 1; got {steps} and {records}.")
+    least = -(-steps // records)
+    fitting = (every for every in range(least, min(2 * least, steps) + 1) if steps % every == 0)
+    return next(fitting, _Evenly(least))
 
 
 def generator(key: Key[Array, ""], name: str) -> np.random.Generator:

@@ -30,6 +30,10 @@ class CellFailed(Exception):
 class Watcher(Protocol):
     """Is told of a cell's steps."""
 
+    def begin(self) -> None:
+        """Take note that the cell's settings were accepted and its first step is next."""
+        ...
+
     def advance(self, label: str, step: int, steps: int, latest: Mapping[str, float]) -> None:
         """Take completed steps of the current run and the latest scalars."""
         ...
@@ -152,7 +156,7 @@ def compute(
     dataset = dataset.assign_coords(seed=list(cell.seeds))
     dataset.attrs["device"] = jax.devices()[0].device_kind
     dataset.attrs["wall_seconds"] = round(time.monotonic() - began, 3)
-    store.commit(cell.id, cell.identity, dataset)
+    store.commit(cell.id, cell.identity, dataset, monitor.layouts)
     with contextlib.suppress(OSError):
         shutil.rmtree(store.folder / "checkpoints" / cell.id)
         _progress_file(store.folder, cell.id).unlink()
@@ -187,18 +191,21 @@ def _cell_monitor(cell: Cell, store: Store, watcher: Watcher | None, cancelled: 
     from separatrix._core.monitor import FolderMonitor, Monitor
 
     files = FolderMonitor(store.folder / "checkpoints" / cell.id, SECONDS_BETWEEN_CHECKPOINTS)
-    layouts = store.manifest.get("layouts", {})
     progress = _progress_file(store.folder, cell.id)
 
     class CellMonitor(Monitor):
         """Checkpoints into the cell's folder, layouts into the manifest, progress to a file and the watcher."""
 
-        stepped = False
-        spoke = -SECONDS_BETWEEN_PROGRESS_LINES
+        def __init__(self):
+            self.stepped = False
+            self.spoke = -SECONDS_BETWEEN_PROGRESS_LINES
+            self.layouts: dict[str, int] = {}
 
         def begin(self, label, steps, members):
             files.begin(label, steps, members)
             self.steps = steps
+            if watcher is not None:
+                watcher.begin()
 
         def advance(self, label, step, latest):
             self.stepped = True
@@ -232,12 +239,10 @@ def _cell_monitor(cell: Cell, store: Store, watcher: Watcher | None, cancelled: 
             return cancelled()
 
         def layout(self, label):
-            return layouts.get(f"{cell.arm}/{label}")
+            return store.layout(f"{cell.arm}/{label}")
 
-        def settled(self, label, block):
-            name = f"{cell.arm}/{label}"
-            if layouts.get(name) != block:
-                layouts[name] = block
-                store.set_layout(name, block)
+        def settle(self, label, block):
+            self.layouts[label] = store.settle_layout(f"{cell.arm}/{label}", block)
+            return self.layouts[label]
 
     return CellMonitor()

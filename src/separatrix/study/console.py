@@ -1,6 +1,7 @@
 """What the user sees while a study runs: a live line on a terminal, plain lines elsewhere."""
 
 import sys
+import threading
 import time
 from collections.abc import Mapping
 
@@ -32,8 +33,9 @@ class ConsoleReporter:
             transient=True,
         )
         self.cell: tuple[Cell, int, int] | None = None
+        self.silence = threading.Timer(0.0, self.begin)
         self.task = None
-        self.label = ""
+        self.label, self.announced = "", False
         self.began = self.spoke = 0.0
         self.first_step = 0
 
@@ -42,6 +44,7 @@ class ConsoleReporter:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.silence.cancel()
         self.progress.stop()
 
     def _name(self) -> str:
@@ -52,13 +55,22 @@ class ConsoleReporter:
         return f"[{index}/{total}] {cell.arm}{point} seeds {seeds}"
 
     def start_cell(self, cell: Cell, index: int, total: int) -> None:
-        """Announce a cell."""
+        """Announce a cell; in plain lines once its settings were accepted, so that a refusal stays one line."""
         self.cell = (cell, index, total)
-        self.label = ""
-        if not self.live:
+        self.label, self.announced = "", self.live
+        self.silence.cancel()
+        self.silence = threading.Timer(SECONDS_BETWEEN_PLAIN_LINES, self.begin)  # an arm may compute without a run
+        self.silence.daemon = True
+        self.silence.start()
+        self._new_task(f"{self._name()}", 1)
+
+    def begin(self) -> None:
+        """Say that the cell is under way."""
+        self.silence.cancel()
+        if not self.announced:
+            self.announced = True
             print(f"{self._name()}: compiling", file=sys.stderr, flush=True)
             self.spoke = time.monotonic()
-        self._new_task(f"{self._name()}", 1)
 
     def _new_task(self, name: str, total: int) -> None:
         if self.task is not None:

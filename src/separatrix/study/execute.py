@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from .computing import CellFailed, Job, Watcher, compute, read_progress
+from .errors import UsageError
 from .plan import Cell, plan
 from .remote_runs import obtain, pull, push, send_manifest
 from .stop_flag import StopFlag
@@ -64,7 +65,7 @@ def execute(
 
     Raises:
         separatrix.Cancelled: on request; what was computed is kept.
-        UsageError: if an arm refuses its settings before its first step.
+        UsageError: if an arm refuses its settings before any cell is finished; a later one counts as failed.
         StoreError: if the store cannot be written.
     """
     from separatrix._core.monitor import Cancelled
@@ -93,6 +94,11 @@ def execute(
                 except CellFailed as error:
                     failed.append(str(error))
                     reporter.message(str(error))
+                except UsageError as error:
+                    if not computed and not kept:
+                        raise
+                    failed.append(_refused(cell, error))
+                    reporter.message(failed[-1])
             finally:
                 lock.release()
         if pending and not progressed:
@@ -129,6 +135,7 @@ def execute_on(
 
     Raises:
         separatrix.Cancelled: on request; what was computed is kept.
+        UsageError: if an arm refuses its settings before any cell is finished; a later one counts as failed.
     """
     from separatrix._core.monitor import Cancelled
 
@@ -147,6 +154,12 @@ def execute_on(
                 except CellFailed as error:
                     failed.append(str(error))
                     reporter.message(str(error))
+                    continue
+                except UsageError as error:
+                    if not computed and not kept:
+                        raise
+                    failed.append(_refused(cell, error))
+                    reporter.message(failed[-1])
                     continue
                 if obtain(store, cell.id):
                     computed, kept = computed + done, kept + (not done)
@@ -195,6 +208,10 @@ def _conclude(store: Store, reporter: Reporter) -> None:
     push(store)
 
 
+def _refused(cell: Cell, error: UsageError) -> str:
+    return f"arm {cell.arm!r} was refused: {error}"
+
+
 def _tell_of_owner(store: Store, cell: Cell, reporter: Reporter) -> bool:
     owner = store.lock(cell.id).owner()
     if owner:
@@ -210,6 +227,7 @@ def _show(store: Store, running: list[Cell], total: int, reporter: Reporter, sho
     line, cell = max(told, key=lambda item: item[0]["step"] / max(1, item[0]["steps"]))
     if shown is None or shown[0] != cell.id:
         reporter.start_cell(cell, total - len(running) + 1, total)
+        reporter.begin()
     if shown != (cell.id, line["step"]):
         reporter.advance(line["label"], line["step"], line["steps"], line["latest"])
     return cell.id, line["step"]

@@ -16,7 +16,7 @@ seldom show a long upper tail. Take the logarithm of such an effect, or more see
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -146,12 +146,16 @@ class Verdict:
     effects: tuple[float, ...] = ()
     note: str = ""
 
-    def to_json(self, study: str, preset: str) -> dict[str, Any]:
+    def to_json(
+        self, study: str, preset: str, run: str = "", changed: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Plain values for strict JSON: NaN and infinities become null.
 
         Args:
             study: slug of the study.
             preset: the preset whose run was judged.
+            run: name of that run.
+            changed: its settings that differ from the preset's, but for the number of seeds.
 
         Returns:
             A dictionary that `json.dumps(..., allow_nan=False)` accepts.
@@ -171,6 +175,8 @@ class Verdict:
             "effects": [_finite(value) for value in self.effects],
             "note": self.note,
             "source": self.source,
+            "run": run,
+            "changed": dict(changed or {}),
         }
 
 

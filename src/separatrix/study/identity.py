@@ -87,7 +87,9 @@ def cell_id(identity: Mapping[str, Any]) -> str:
     """Name of a cell.
 
     Args:
-        identity: all that determines the cell: its arm, its seeds, its grid point, the layout of its population.
+        identity: all that is known of the cell beforehand and determines it: its arm, its seeds, its grid point, the
+            settings. The layout of its populations, on which rounding may depend, is settled once for a run while it
+            goes on; the manifest and the cell's header keep it.
 
     Returns:
         The first 16 hexadecimal digits of the SHA-256 of the canonical JSON.

@@ -1,8 +1,9 @@
 """The manifest of a run folder: what the run is, and how far its cells are.
 
 Schema 1 has the keys `schema`, `slug`, `settings_hash`, `preset`, `settings`, `provenance`, `layouts`, `created`,
-`updated` and `cells`; the last maps the id of a cell, in the order of the plan, to `{"state", "message", "updated"}`.
-States are a report for people. Whether a cell is done is decided by its file alone.
+`updated` and `cells`, and `sweep` where it is one. `cells` maps the id of a cell, in the order of the plan, to
+`{"state", "message", "updated"}`. States are a report for people. Whether a cell is done is decided by its file
+alone.
 """
 
 from __future__ import annotations

@@ -11,14 +11,14 @@ import io
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .account import arm_description, changed_settings, commits, published_text, run_command
 from .errors import UsageError
 from .files import StoreError, storing, write_atomic
 from .finding import PRESETS, Finding, Verdict
-from .report import arm_description, changed_settings, published_text, run_command
 from .runs import find_runs
 from .store import Store, open_run
 from .study import Study, all_studies
@@ -214,8 +214,8 @@ def _chosen_run(study: Study, root: str) -> tuple[Store, str] | None:
         if run.preset not in PRESETS[1:]:
             continue
         store = open_run(root, study.slug, run.settings_hash)
-        changed = changed_settings(study, run.preset, store.manifest["settings"])
-        if set(changed) - {"seeds"} or not store.committed() or _revision(store) != study.revision:
+        changed = changed_settings(study, run.preset, store.manifest["settings"], but=("seeds",))
+        if changed or not store.committed() or _revision(store) != study.revision:
             continue
         complete = set(store.states().values()) == {"done"}
         candidates.append(((complete, PRESETS.index(run.preset), -rank), store, run.preset))
@@ -236,8 +236,13 @@ def _revision(store: Store) -> Any:
     return header["identity"].get("settings", {}).get("revision") if header else None
 
 
-def _commit(git: Mapping[str, Any]) -> str:
-    return f"commit `{git['commit'][:12]}`" + (" with changes not committed" if git.get("dirty") else "")
+def _sources(headers: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The commit that the cells of a table come from, if it is known; a mixture is called one."""
+    found = [
+        f"commit `{commit[:12]}`" + (" with changes not committed" if dirty else "")
+        for commit, dirty in commits(header.get("provenance") or {} for header in headers)
+    ]
+    return found if len(found) < 2 else [f"cells from {len(found)} states of the code: {', '.join(found)}"]
 
 
 def _find(name: str, text: str) -> re.Match[str] | None:
@@ -249,15 +254,14 @@ def _marked(name: str, body: str) -> str:
 
 
 def _findings_section(study: Study, store: Store, preset: str) -> str:
-    manifest = store.manifest
-    verdicts = verdicts_of(study, preset, store.results())
-    settings = manifest["settings"]
-    changed = {key: value for key, value in changed_settings(study, preset, settings).items() if key != "seeds"}
-    sources = [header.get("provenance") or {} for header in _headers(store)]
+    results, headers = store.results(), list(_headers(store))
+    verdicts = verdicts_of(study, preset, results)
+    settings = {**store.manifest["settings"], "seeds": results.sizes["seed"]}  # of the table, whatever was asked last
+    changed = changed_settings(study, preset, settings, but=("seeds",))
     about = [f"Preset `{preset}`"]
-    if dates := [str(source["time"])[:10] for source in sources if source.get("time")]:
+    if dates := [str(time)[:10] for header in headers if (time := (header.get("provenance") or {}).get("time"))]:
         about.append(f"run on {max(dates)}")
-    about += dict.fromkeys(_commit(git) for source in sources if (git := source.get("git")) and git.get("commit"))
+    about += _sources(headers)
     if changed:
         about.append("changed settings " + ", ".join(f"`{shlex.quote(f'{k}={v}')}`" for k, v in changed.items()))
     table = _verdict_table(study, verdicts) if verdicts else "This preset reaches no verdict."

@@ -15,8 +15,9 @@ import numpy as np
 from .errors import UsageError, nearest
 from .files import storing
 from .identity import plain, settings_hash
+from .idle_arms import reaching
 from .plan import run_settings
-from .settings import describe
+from .settings import change, describe
 from .study import Study
 from .sweep import POINT, run_points
 
@@ -54,6 +55,8 @@ def parse_ranges(study: Study, settings: Any, text: str) -> dict[str, tuple[floa
         known = describe(settings)
         if name not in known:
             raise UsageError(f"there is no setting {name!r}{nearest(name, list(known))}")
+        if name == "seeds":
+            raise UsageError("the number of seeds is no axis; say how many may be run at a point with --seeds")
         if isinstance(known[name], bool) or not isinstance(known[name], int | float):
             raise UsageError(f"a map needs settings that are numbers; {name!r} of {study.slug} is {known[name]!r}")
         try:
@@ -62,6 +65,8 @@ def parse_ranges(study: Study, settings: Any, text: str) -> dict[str, tuple[floa
             raise UsageError(f"--over {part}: low and high must be numbers") from None
         if not low < high or (log and low <= 0):
             raise UsageError(f"--over {part}: needs low < high, and low > 0 if logarithmic")
+        if isinstance(known[name], int):
+            change(settings, name, str(round(low)))  # what the least value may not be, the axis may not begin with
         ranges[name] = (low, high, log)
     return ranges
 
@@ -114,7 +119,7 @@ def map_regime(
         The Dataset of `separatrix.numerics.trace_boundary`.
 
     Raises:
-        UsageError: for an unknown regime, or options that do not fit.
+        UsageError: for an unknown regime, options that do not fit, or a traced setting without effect on the regime.
     """
     import jax
 
@@ -125,6 +130,11 @@ def map_regime(
         raise UsageError(f"{study.slug} has no regime {name!r}{have}")
     regime, known = study.regimes[name], _Known(folder / POINTS)
     whole = {key for key in ranges if isinstance(getattr(settings, key), int)}
+    ends = {key: [round(end) if key in whole else end for end in limits[:2]] for key, limits in ranges.items()}
+    traced = {key: values for key, values in ends.items() if key in study.traced}
+    if traced and not known.results and (idle := traced.keys() - reaching(study, regime.arm, traced)):
+        names = " or ".join(sorted(idle))
+        raise UsageError(f"no effect of {names} on {regime.arm}, the arm of {name}; map over other settings")
 
     all_keys = jax.vmap(jax.random.key)(np.arange(seeds, dtype=np.uint32))  # those of the study's own runs
     seed_of = {jax.random.key_data(key).tobytes(): seed for seed, key in enumerate(all_keys)}

@@ -4,54 +4,43 @@ The page asks for nothing outside itself, needs no script, follows dark and ligh
 function of the runs alone: no clock, no random number.
 """
 
-import dataclasses
-import inspect
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from .account import (
+    Account,
+    CellAccount,
+    account_of,
+    arm_description,
+    changed_settings,
+    commits,
+    count,
+    literal,
+    published_text,
+)
 from .figures import NoData, effect_strip, inline_svg
-from .files import StoreError
 from .finding import Finding, Verdict
 from .identity import plain
 from .settings import describe
 from .store import Store
-from .study import Arm, Study
-from .verdicts import number, verdicts_of
+from .study import Study
+from .verdicts import number
 
-if TYPE_CHECKING:
-    import xarray as xr
-
-__all__ = ["arm_description", "changed_settings", "published_text", "report_page", "run_command"]
+__all__ = ["report_page"]
 
 MARKS = {"reproduced": "✓", "not reproduced": "✗", "inconclusive": "?"}
 
 
-class _Cell(NamedTuple):
-    """What the page says of a finished cell."""
-
-    arm: str
-    seeds: list[int]
-    attrs: dict[str, Any]
-    provenance: dict[str, Any]
-
-
 class _Section(NamedTuple):
-    """All that the page says of one run; `anchor` begins its ids."""
+    """A run's part of the page; `anchor` begins its ids."""
 
     anchor: str
-    study: Study
-    preset: str
-    manifest: dict[str, Any]
-    results: "xr.Dataset"
-    verdicts: list[Verdict]
-    cells: list[_Cell]
-    unfinished: list[str]
-    damaged: list[str]
+    run: Account
 
 
 def report_page(items: Sequence[tuple[Study, Store, str]]) -> str:
@@ -69,9 +58,9 @@ def report_page(items: Sequence[tuple[Study, Store, str]]) -> str:
     """
     if not items:
         raise ValueError("`items` must name at least one run; got none.")
-    sections = [_gather(f"s{i}", *item) for i, item in enumerate(items, 1)]
+    sections = [_Section(f"s{i}", account_of(*item)) for i, item in enumerate(items, 1)]
     several = len(sections) > 1
-    title = "Separatrix report" if several else sections[0].study.title
+    title = "Separatrix report" if several else sections[0].run.study.title
     style = resources.files("separatrix.study").joinpath("report.css").read_text(encoding="utf-8")
     head = f"<h1>{title}</h1>{_overview(sections)}" if several else ""
     return f"""<!doctype html>
@@ -95,119 +84,20 @@ def report_page(items: Sequence[tuple[Study, Store, str]]) -> str:
 """
 
 
-def arm_description(arm: Arm) -> str:
-    """Return the first paragraph of an arm's docstring, on one line.
-
-    Args:
-        arm: a function, or a partial of one.
-
-    Returns:
-        The text; empty if there is none.
-    """
-    doc = inspect.getdoc(getattr(arm, "func", arm)) or ""
-    return " ".join(doc.split("\n\n")[0].split())
-
-
-def published_text(value: str | float | None) -> str:
-    """Show what a paper published: a number, words, or a dash.
-
-    Args:
-        value: of a finding or verdict.
-
-    Returns:
-        The text.
-    """
-    if value is None:
-        return "–"
-    return value if isinstance(value, str) else number(float(value))
-
-
-def changed_settings(study: Study, preset: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Tell which settings of a run differ from its preset.
-
-    Args:
-        study: the study.
-        preset: of the run.
-        settings: as in the manifest.
-
-    Returns:
-        The run's values by name; a setting that the study no longer has is among them.
-    """
-    usual = plain(describe(study.presets[preset]))
-    return {key: value for key, value in settings.items() if key not in usual or usual[key] != value}
-
-
-def run_command(study: Study, preset: str, settings: Mapping[str, Any]) -> str:
-    """Write the command line that computes a run anew.
-
-    Args:
-        study: the study.
-        preset: of the run.
-        settings: as in the manifest.
-
-    Returns:
-        One line for a shell.
-    """
-    fields = {field.name for field in dataclasses.fields(study.presets[preset])}
-    words = ["separatrix", "run", study.slug, "--preset", preset]
-    for key, value in changed_settings(study, preset, settings).items():
-        if key == "seeds":
-            words += ["--seeds", str(value)]
-        elif key in fields:
-            words += ["--set", f"{key}={_literal(value)}"]
-    return shlex.join(words)
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, list) and value and all(isinstance(item, int | float | str) for item in value):
-        return ",".join(map(str, value))
-    return str(tuple(value) if isinstance(value, list) else value)
-
-
-def _gather(anchor: str, study: Study, store: Store, preset: str) -> _Section:
-    results, manifest = store.results(), store.manifest
-    damaged = set(str(results.attrs.get("damaged_cells", "")).splitlines())
-    cells = []
-    for cell_id in sorted(store.committed()):
-        try:
-            header = store.read_header(cell_id)
-            attrs = dict(store.read_cell(cell_id).attrs)
-        except StoreError as error:
-            if not any(cell_id in line for line in damaged):
-                damaged.add(str(error))
-            continue
-        identity = header["identity"]
-        cells.append(_Cell(str(identity["arm"]), list(identity["seeds"]), attrs, header.get("provenance") or {}))
-    aside = len(list((store.cells / "damaged").glob("*.npz")))
-    if aside:
-        damaged.add(f"{_count(aside, 'file')} kept aside in cells/damaged")
-    states = Counter(
-        (state, manifest["cells"][cell_id].get("message", ""))
-        for cell_id, state in store.states().items()
-        if state != "done"
-    )
-    unfinished = [
-        f"{_count(count, 'cell')} {state}" + (f" ({message})" if message else "")
-        for (state, message), count in states.items()
-    ]
-    verdicts = verdicts_of(study, preset, results)
-    return _Section(anchor, study, preset, manifest, results, verdicts, cells, unfinished, sorted(damaged))
-
-
 def _overview(sections: Sequence[_Section]) -> str:
     rows = [
-        f'<li><a href="#{section.anchor}">{escape(section.study.title)}</a> '
-        f'<span class="small">{escape(section.study.slug)}, preset {escape(section.preset)}</span>'
-        f"{_tally(section)}</li>"
+        f'<li><a href="#{section.anchor}">{escape(section.run.study.title)}</a> '
+        f'<span class="small">{escape(section.run.study.slug)}, {escape(_kind(section.run))}</span>'
+        f"{_tally(section.run)}</li>"
         for section in sections
     ]
     return f'<nav aria-label="Studies"><ul class="overview">{"".join(rows)}</ul></nav>'
 
 
-def _tally(section: _Section) -> str:
-    if not section.verdicts:
-        return '<p class="small">No finding is tested by this preset.</p>'
-    counts = Counter(verdict.verdict for verdict in section.verdicts)
+def _tally(run: Account) -> str:
+    if not run.verdicts:
+        return f'<p class="small">No finding is tested by this {"sweep" if run.axes else "preset"}.</p>'
+    counts = Counter(verdict.verdict for verdict in run.verdicts)
     pills = [f"<li>{_pill(name, f'{counts[name]} {name}')}</li>" for name in MARKS if counts[name]]
     return f'<ul class="tally" aria-label="Verdicts">{"".join(pills)}</ul>'
 
@@ -218,25 +108,25 @@ def _pill(judgement: str, text: str = "") -> str:
 
 
 def _article(section: _Section, nested: bool) -> str:
-    study, h = section.study, "h2" if nested else "h1"
+    study, h = section.run.study, "h2" if nested else "h1"
     sub = "h3" if nested else "h2"
-    about = f"{study.domain} · {study.slug} · preset {section.preset} · {study.paper}"
+    about = f"{study.domain} · {study.slug} · {_kind(section.run)} · {study.paper}"
     parts = [
         f'<article id="{section.anchor}">',
         f'<header><p class="eyebrow">{escape(about)}</p><{h}>{escape(study.title)}</{h}>',
-        f'<p class="question">{_text(study.question)}</p>{_tally(section)}</header>',
+        f'<p class="question">{_text(study.question)}</p>{_tally(section.run)}</header>',
         f"<p>{_text(study.method)}</p>",
-        _notices(section),
-        f"<{sub}>Findings</{sub}>",
+        _notices(section.run),
+        f"<{sub}>Findings</{sub}>" if study.findings else "",
         _findings(section),
         f"<{sub}>Figures</{sub}>" if study.figures else "",
         _figures(section),
         f"<{sub}>Arms</{sub}>",
-        _arms(section),
+        _arms(section.run),
         f"<{sub}>Settings</{sub}>",
-        _settings(section),
+        _settings(section.run),
         f"<{sub}>How this was run</{sub}>",
-        _provenance(section),
+        _provenance(section.run),
         f"<{sub}>How to cite the paper</{sub}>",
         f"<p>{escape(study.title)}, {escape(study.paper)}</p><pre>{escape(study.citation.strip())}</pre>",
         "</article>",
@@ -244,31 +134,29 @@ def _article(section: _Section, nested: bool) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def _kind(run: Account) -> str:
+    return f"sweep of {', '.join(run.axes)} from preset {run.preset}" if run.axes else f"preset {run.preset}"
 
 
 def _text(words: str) -> str:
     return escape(" ".join(words.split()).replace(" %", "\u00a0%"))  # no line begins with a per cent sign
 
 
-def _notices(section: _Section) -> str:
+def _notices(run: Account) -> str:
     notices = []
-    changed = {k: v for k, v in _changed(section).items() if k != "seeds"}
-    if changed and section.verdicts:
-        names = ", ".join(f"{key} = {_literal(value)}" for key, value in changed.items())
+    if run.changed and run.verdicts:
+        names = ", ".join(f"{key} = {literal(value)}" for key, value in run.changed.items())
         notices.append(f"The settings differ from the preset, for which the thresholds were chosen: {escape(names)}.")
-    if not section.cells:
+    if not run.cells:
         notices.append("This run has no results yet.")
-    if section.damaged:
-        notices.append(f"Some cells could not be trusted and are left out:{_list(section.damaged)}")
-    if section.unfinished:
-        notices.append(f"Some cells are not finished:{_list(section.unfinished)}")
+    if len(sources := commits(cell.provenance for cell in run.cells)) > 1:
+        lines = [commit + (", with changes not committed" if dirty else "") for commit, dirty in sources]
+        notices.append(f"The cells come from different states of the source code:{_list(lines)}")
+    if run.damaged:
+        notices.append(f"Some cells could not be trusted and are left out:{_list(run.damaged)}")
+    if run.unfinished:
+        notices.append(f"Some cells are not finished:{_list(run.unfinished)}")
     return "".join(f'<div class="notice">{notice}</div>' for notice in notices)
-
-
-def _changed(section: _Section) -> dict[str, Any]:
-    return changed_settings(section.study, section.preset, section.manifest["settings"])
 
 
 def _list(lines: Sequence[str], most: int = 50) -> str:
@@ -285,13 +173,13 @@ _LEGEND = """<p class="legend small" aria-hidden="true">
 
 
 def _findings(section: _Section) -> str:
-    study = section.study
+    study = section.run.study
     by_id = {finding.id: finding for finding in study.findings}
     rows = [
         _finding_row(by_id[verdict.finding], verdict, study.remarks.get(verdict.finding, ""), f"{section.anchor}-f{i}")
-        for i, verdict in enumerate(section.verdicts)
+        for i, verdict in enumerate(section.run.verdicts)
     ]
-    tested = {verdict.finding for verdict in section.verdicts}
+    tested = {verdict.finding for verdict in section.run.verdicts}
     others = [
         f"{finding.id}: {finding.claim} Expected: {finding.expect}; from preset {finding.since}."
         for finding in study.findings
@@ -309,8 +197,8 @@ def _findings(section: _Section) -> str:
             f'<tbody role="rowgroup">{"".join(rows)}</tbody></table>'
         )
     if others:
-        count = f"{_count(len(others), 'finding')} not tested by this preset"
-        parts.append(f"<details><summary>{count}</summary>{_list(others)}</details>")
+        untested = f"{count(len(others), 'finding')} not tested by this preset"
+        parts.append(f"<details><summary>{untested}</summary>{_list(others)}</details>")
     return "\n".join(parts)
 
 
@@ -337,9 +225,9 @@ def _finding_row(finding: Finding, verdict: Verdict, remark: str, name: str) -> 
 
 def _figures(section: _Section) -> str:
     drawn, missing = [], []
-    for i, (caption, draw) in enumerate(section.study.figures.items()):
+    for i, (caption, draw) in enumerate(section.run.study.figures.items()):
         try:
-            svg = inline_svg(draw, section.results, f"{section.anchor}-p{i}", caption)
+            svg = inline_svg(draw, section.run.results, f"{section.anchor}-p{i}", caption)
         except (NoData, KeyError) as error:
             missing.append(f"{caption}: not measured in this run ({error.args[0] if error.args else error})")
         except Exception as error:  # one figure must not cost the page
@@ -364,11 +252,11 @@ def _table(headings: Mapping[str, bool], rows: Iterable[Sequence[str]], kind: st
     )
 
 
-def _arms(section: _Section) -> str:
-    active = section.study.active_arms(section.preset)
+def _arms(run: Account) -> str:
+    active = run.study.active_arms(run.preset)
     rows: list[tuple[str, ...]] = []
-    for name, arm in section.study.arms.items():
-        cells = [cell for cell in section.cells if cell.arm == name]
+    for name, arm in run.study.arms.items():
+        cells = [cell for cell in run.cells if cell.arm == name]
         if not cells and name not in active:
             continue
         seeds = len({seed for cell in cells for seed in cell.seeds})
@@ -382,35 +270,33 @@ def _arms(section: _Section) -> str:
             )
         )
     columns = {"Arm": False, "What it does": False, "Cells": True, "Seeds": True, "Compiling": True, "In all": True}
-    idle = [
-        name for name in section.study.arms if name not in active and all(cell.arm != name for cell in section.cells)
-    ]
+    idle = [name for name in run.study.arms if name not in active and all(cell.arm != name for cell in run.cells)]
     rest = f'<p class="small">Not part of this preset: {escape(", ".join(idle))}.</p>' if idle else ""
     return _table(columns, rows, "Arms") + rest
 
 
-def _seconds(cells: Iterable[_Cell], key: str) -> str:
+def _seconds(cells: Iterable[CellAccount], key: str) -> str:
     known = [cell.attrs[key] for cell in cells if isinstance(cell.attrs.get(key), int | float)]
     return f"{sum(known):.1f} s" if known else "–"
 
 
-def _settings(section: _Section) -> str:
-    usual = plain(describe(section.study.presets[section.preset]))
-    changed = _changed(section)
+def _settings(run: Account) -> str:
+    usual = plain(describe(run.study.presets[run.preset]))
+    changed = changed_settings(run.study, run.preset, run.manifest["settings"])
     rows = [
         (
             f"<code>{escape(key)}</code>",
-            f"<b>{escape(_literal(value))}</b>" if key in changed else escape(_literal(value)),
-            escape(_literal(usual[key]) if key in usual else "–") if key in changed else "",
+            f"<b>{escape(literal(value))}</b>" if key in changed else escape(literal(value)),
+            escape(literal(usual[key]) if key in usual else "–") if key in changed else "",
         )
-        for key, value in section.manifest["settings"].items()
+        for key, value in run.manifest["settings"].items()
     ]
     return _table({"Setting": False, "Value": False, "Where changed, the preset's": False}, rows, "Settings")
 
 
-def _provenance(section: _Section) -> str:
-    sources = [cell.provenance for cell in section.cells] or [section.manifest.get("provenance") or {}]
-    spent = {name: _seconds(section.cells, f"{name}_seconds") for name in ("wall", "compile")}
+def _provenance(run: Account) -> str:
+    sources = [cell.provenance for cell in run.cells] or [run.manifest.get("provenance") or {}]
+    spent = {name: _seconds(run.cells, f"{name}_seconds") for name in ("wall", "compile")}
     times = [spent["wall"]] if spent["compile"] == "–" else [spent["wall"], f"{spent['compile']} went into compiling"]
     gathered = {
         "Computed": _span(source.get("time") for source in sources),
@@ -418,12 +304,12 @@ def _provenance(section: _Section) -> str:
         "Versions": _distinct(_versions(source) for source in sources),
         "Platform": _distinct(source.get("platform") for source in sources),
         "Processor": _distinct(_processor(source) for source in sources),
-        "Device": _distinct(cell.attrs.get("device") for cell in section.cells),
+        "Device": _distinct(cell.attrs.get("device") for cell in run.cells),
         "Time": ", of which ".join(times),
-        "Settings hash": section.manifest.get("settings_hash", ""),
+        "Settings hash": run.manifest.get("settings_hash", ""),
     }
     rows = "".join(f"<dt>{key}</dt><dd>{escape(str(value))}</dd>" for key, value in gathered.items() if value)
-    again = run_command(section.study, section.preset, section.manifest["settings"])
+    again = run.command
     given = _distinct((_command(source.get("argv")) for source in sources), "\n")
     return f"<dl>{rows}</dl><p>The same run again:</p><pre>{escape(again)}</pre>" + (
         f"<p>As it was typed:</p><pre>{escape(given)}</pre>" if given and given != again else ""

@@ -46,7 +46,7 @@ def change(settings: S, key: str, text: str) -> S:
         A changed copy.
 
     Raises:
-        UsageError: for an unknown key, or a value that does not fit the field's type.
+        UsageError: for an unknown key, a value that does not fit the field's type, or a number of steps below 1.
     """
     annotations = typing.get_type_hints(type(settings))
     names = [field.name for field in dataclasses.fields(settings)]  # pyright: ignore[reportArgumentType]
@@ -57,6 +57,8 @@ def change(settings: S, key: str, text: str) -> S:
     if not _fits(value, annotation):
         shown = getattr(annotation, "__name__", None) if isinstance(annotation, type) else None
         raise UsageError(f"setting {key!r} must be {shown or str(annotation).replace('typing.', '')}; got {text!r}")
+    if key.rpartition("_")[2] == "steps" and value < 1:  # known before anything is trained, whichever arm reads it
+        raise UsageError(f"setting {key!r} must be at least 1; got {text!r}")
     try:
         return dataclasses.replace(settings, **{key: value})  # pyright: ignore[reportArgumentType, reportReturnType]
     except ValueError as error:

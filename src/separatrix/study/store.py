@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 from separatrix.study.codec import Cell, DamagedCell, checked, decode, encode
 from separatrix.study.combine import combine
 from separatrix.study.files import StoreError, storing, write_atomic
+from separatrix.study.identity import plain
 from separatrix.study.locks import CellLock
 from separatrix.study.manifest import (
     SCHEMA,
@@ -120,7 +121,13 @@ class Store:
             raise StoreError(f"{self.cells} could not be read: {error.strerror}") from error
         return dict(sorted(stamps.items()))
 
-    def commit(self, cell_id: str, identity: Mapping[str, Any], dataset: xr.Dataset) -> None:
+    def commit(
+        self,
+        cell_id: str,
+        identity: Mapping[str, Any],
+        dataset: xr.Dataset,
+        layouts: Mapping[str, int] | None = None,
+    ) -> None:
         """Store a finished cell for good; an older file of the same cell is replaced.
 
         Args:
@@ -128,6 +135,7 @@ class Store:
             identity: all that determines the cell; `arm`, `seeds` and, for a static grid, `point` place it in the
                 results.
             dataset: with a dimension `seed`, in the order of `identity["seeds"]`.
+            layouts: block sizes of its populations, by label; rounding may depend on them.
 
         Raises:
             ValueError: if the id, the identity and the Dataset do not fit together.
@@ -142,6 +150,7 @@ class Store:
             "settings_hash": self.settings_hash,
             "cell": cell_id,
             "identity": identity,
+            "layouts": dict(layouts or {}),
             "provenance": self.provenance,
         }
         data = encode(header, checked(identity, dataset))
@@ -167,7 +176,7 @@ class Store:
         return self._decode(cell_id).to_dataset()
 
     def read_header(self, cell_id: str) -> dict[str, Any]:
-        """The header of one committed cell: `schema`, `slug`, `settings_hash`, `cell`, `identity`, `provenance`."""
+        """The header of one committed cell: what `commit` was given, and `schema`, `slug`, `settings_hash`, `cell`."""
         return self._decode(cell_id).header
 
     def _decode(self, cell_id: str) -> Cell:
@@ -312,10 +321,25 @@ class Store:
         states = {cell_id: "waiting" if state == "done" else state for cell_id, state in states.items()}
         return states | dict.fromkeys(sorted(done), "done")
 
-    def set_layout(self, name: str, layout: Any) -> None:
-        """Record how a population is laid out, under `layouts` in the manifest."""
-        update_manifest(self.folder, lambda manifest: manifest["layouts"].update({name: layout}))
-        send_manifest(self)
+    def layout(self, name: str) -> int | None:
+        """The block size that this run has settled on for a population, None if it has not."""
+        return self.manifest["layouts"].get(name)
+
+    def settle_layout(self, name: str, block: int) -> int:
+        """Settle how a population is laid out, once for the run, under `layouts` in the manifest.
+
+        Args:
+            name: of the population, `<arm>/<label of the run>`.
+            block: the proposed block size.
+
+        Returns:
+            The block size that holds: that of the first proposal, by whichever process.
+        """
+        if self.layout(name) == block:
+            return block
+        update_manifest(self.folder, lambda manifest: manifest["layouts"].setdefault(name, block))
+        send_manifest(self)  # joined with the one elsewhere, whose layouts prevail
+        return self.manifest["layouts"][name]
 
 
 def _digest(stamps: Iterable[str]) -> str:
@@ -331,6 +355,7 @@ def open_run(
     preset: str = "",
     settings: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
+    sweep: Mapping[str, Any] | None = None,
 ) -> Store:
     """Open the run folder of a study with given settings.
 
@@ -338,11 +363,13 @@ def open_run(
         root: the folder of all runs, or a URL; then `pull` fetches the cells that are finished there.
         slug: of the study.
         settings_hash: from `identity.settings_hash`.
-        create: make the folder if it is missing; a preset that differs from the recorded one is then recorded.
+        create: make the folder if it is missing; a preset or sweep that differs from the recorded one is then recorded,
+            and a larger number of seeds.
         preset: name of the preset that gave the settings.
         settings: the resolved settings, kept in the manifest.
         provenance: from `provenance.provenance`; kept in the manifest, and in the header of each cell committed from
             here.
+        sweep: what is swept: `preset` whose settings it begins with, axes `over`, `arms`.
 
     Returns:
         The store.
@@ -366,6 +393,7 @@ def open_run(
             settings=settings or {},
             provenance=provenance or {},
             layouts={},
+            **({"sweep": plain(sweep)} if sweep else {}),
         )
     elif folder.is_dir():
         manifest = read_manifest(folder)
@@ -375,8 +403,14 @@ def open_run(
         )
     if (manifest["slug"], manifest.get("settings_hash", settings_hash)) != (slug, settings_hash):
         raise StoreError(f"{folder} belongs to {manifest['slug']}; choose another with --store")
-    if create and preset and manifest.get("preset") != preset:
-        update_manifest(folder, lambda changed: changed.update(preset=preset))
+    if create:
+        seeds = [known["seeds"] for known in (manifest["settings"], settings or {}) if "seeds" in known]
+        news = {"preset": preset, "sweep": plain(sweep)}
+        if seeds:
+            news["settings"] = {**manifest["settings"], "seeds": max(seeds)}
+        news = {key: value for key, value in news.items() if value and manifest.get(key) != value}
+        if news:
+            update_manifest(folder, lambda changed: changed.update(news))
     store = Store(folder, slug, settings_hash, provenance, remote)
     if create:
         send_manifest(store)  # a place that cannot be written is known before anything is computed

@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,7 +59,8 @@ class Study:
         costs: what each preset takes on two cores, in words.
         grid: `(settings, arm) -> {field: values}`, static grid points of an arm; each is a cell of its own.
         traced: settings that a sweep may give as arrays, along which one compiled program runs; the arms pass
-            `along_points(settings)` to `run`. Any other setting can be swept too, at a compilation a value.
+            `along_points(settings)` to `run`, their first one too, by which it is known which settings reach them. Any
+            other setting can be swept too, at a compilation a value.
         regimes: what a map can draw the boundary of, by name.
         seed_block: seeds computed together in one cell.
         revision: raise it when a change of code changes the numbers; old cells are then computed again.
@@ -139,7 +141,7 @@ def find_study(slug: str) -> Study:
         The study.
 
     Raises:
-        UsageError: if there is none; the message suggests the nearest.
+        UsageError: if there is none, with the nearest one; or if the file has an error, with its line.
     """
     if slug.endswith(".py"):
         return _from_file(Path(slug))
@@ -159,7 +161,19 @@ def _from_file(path: Path) -> Study:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module  # where dataclasses look up the annotations of the file's classes
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[path.stem]
+        line = str(error).strip().partition("\n")[0]
+        raise UsageError(f"{path}:{_line(error, path)}: {type(error).__name__}: {line}") from error
     if not isinstance(getattr(module, "STUDY", None), Study):
         raise UsageError(f"{path} must define STUDY, a separatrix.study.Study")
     return module.STUDY
+
+
+def _line(error: Exception, path: Path) -> int:
+    """The line of a file that an error of its import comes from."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return error.lineno or 1
+    return [frame.lineno or 1 for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)][-1]

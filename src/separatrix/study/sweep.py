@@ -6,7 +6,6 @@ program. Any other setting becomes a static axis of the study's grid: a cell of 
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,7 +19,7 @@ from .study import Study
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Over", "along_points", "draw_sweep", "first_point", "parse_over", "run_name", "run_points", "sweep_of"]
+__all__ = ["Over", "along_points", "first_point", "parse_over", "run_name", "run_points", "sweep_of"]
 
 POINT = "point"  # axis along which traced settings vary together
 
@@ -65,6 +64,8 @@ def parse_over(settings: Any, text: str) -> Over:
         raise UsageError(f"--over needs name=low:high:count, name=low:high:log:count or name=a,b,c; got {text!r}")
     if name not in describe(settings):
         raise UsageError(f"there is no setting {name!r}{nearest(name, list(describe(settings)))}")
+    if name == "seeds":
+        raise UsageError("the number of seeds is no axis; every point runs each of them, say how many with --seeds")
     words = [word.strip() for word in values.split(":")]
     log = len(words) == 4 and words[2] == "log"
     if len(words) == 1:
@@ -149,10 +150,7 @@ def run_points(
         points: values by name, each of shape `(n,)`.
 
     Returns:
-        The arm's Dataset, with the dimension `point`.
-
-    Raises:
-        UsageError: if the arm does not depend on the settings.
+        The arm's Dataset, with the dimension `point`; repeated along it if the arm does not depend on the settings.
     """
     import xarray as xr
 
@@ -167,7 +165,7 @@ def run_points(
         halves = [{k: v[part] for k, v in points.items()} for part in (slice(count // 2), slice(count // 2, None))]
         return xr.concat([run_points(arm, settings, keys, half) for half in halves], POINT)
     if POINT not in found.dims:
-        raise UsageError(f"this arm does not depend on {', '.join(points)}; choose others with --arm")
+        return found.expand_dims({POINT: count})
     return found.drop_vars(POINT, errors="ignore")
 
 
@@ -206,73 +204,6 @@ def sweep_of(study: Study, settings: Any, over: Sequence[Over], arms: Sequence[s
         grid=lambda s, arm: {**{k: v for k, v in study.grid(s, arm).items() if k not in names}, **static},
     )
     return swept, dataclasses.replace(settings, **traced)
-
-
-def draw_sweep(study: Study, results: "xr.Dataset", over: Sequence[Over], variable: str | None, folder: Path):
-    """Draw one variable at its last step over one or two axes of a sweep, a file an arm.
-
-    Args:
-        study: the study, for its regimes: the boundary of the first one of an arm is drawn as a line.
-        results: of the swept study.
-        over: the axes; the first one or two of them are drawn, others averaged.
-        variable: its name; by default the first that has the axes.
-        folder: where the files go.
-
-    Returns:
-        Paths of the pictures.
-
-    Raises:
-        UsageError: if the variable was not measured over the axes.
-    """
-    from .figures import NoData, save
-
-    names = [axis.name for axis in over]
-    fitting = [str(name) for name, array in results.data_vars.items() if set(names) <= set(array.dims)]
-    if variable is None and fitting:
-        variable = next((name for name in fitting if name != "diverged_at"), fitting[0])
-    if variable not in fitting:
-        raise UsageError(f"there is no variable {variable!r} over {', '.join(names)}{nearest(variable or '', fitting)}")
-    drawn = []
-    for arm in results.arm.values:
-        one = results.sel(arm=arm)
-        try:
-            figure = _draw(study, one, str(arm), variable, over)
-        except NoData:
-            continue
-        drawn.append(folder / f"{arm}-{variable}.png")
-        save(figure, drawn[-1])
-    return drawn
-
-
-def _draw(study: Study, one: "xr.Dataset", arm: str, variable: str, over: Sequence[Over]):
-    from .figures import NoData, _figure
-    from .heat_maps import heat_map
-
-    last = one[variable].dropna("step", how="all").isel(step=-1) if "step" in one[variable].dims else one[variable]
-    if not last.notnull().any():
-        raise NoData("not measured in this arm")
-    label = str(one[variable].attrs.get("long_name", variable))
-    regime = next((regime for regime in study.regimes.values() if regime.arm == arm), None)
-    try:
-        share = regime.inside(one).mean("seed") if regime else None
-    except (KeyError, AttributeError):
-        share = None
-    if len(over) > 1 and all(isinstance(value, int | float) for axis in over[:2] for value in axis.values):
-        scale = "log" if all(axis.log for axis in over[:2]) else "linear"
-        boundary = (
-            None if share is None else share.median([d for d in share.dims if d not in (over[0].name, over[1].name)])
-        )
-        return heat_map(lambda ds: last, over[0].name, over[1].name, scale=scale, label=label, line=boundary)(one)
-    figure, axes = _figure()
-    across = over[0]
-    values = last.mean([d for d in last.dims if d not in (across.name, "seed")]).transpose(across.name, "seed")
-    at = range(len(across.values)) if isinstance(across.values[0], str) else across.values
-    axes.plot(at, values, "o", ms=3, alpha=0.5, color="C0")
-    axes.plot(at, values.mean("seed"), color="C0")
-    axes.set(xlabel=across.name, ylabel=label, xscale="log" if across.log else "linear")
-    if isinstance(across.values[0], str):
-        axes.set_xticks(list(at), across.values)
-    return figure
 
 
 def _over_grid(arm: Callable[..., "xr.Dataset"], names: tuple[str, ...]):

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .errors import UsageError
 from .finding import Verdict, judge
-from .runs import Run, find_runs
 from .study import Study
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["latest_run", "print_verdicts", "verdicts_of"]
+__all__ = ["print_verdicts", "verdicts_of"]
 
 WIDE = 120  # columns; a narrower terminal gets the claims below the table
 PIPED_WIDTH = 160
@@ -32,34 +30,6 @@ def verdicts_of(study: Study, preset: str, results: "xr.Dataset") -> list[Verdic
     return [judge(finding, results) for finding in study.active_findings(preset)]
 
 
-def latest_run(root: str, slug: str, preset: str | None) -> Run:
-    """Find the run to look at: the one updated last, quick ones only on request.
-
-    Args:
-        root: folder of all runs.
-        slug: of the study.
-        preset: only runs of this preset; any but quick by default.
-
-    Returns:
-        Its summary.
-
-    Raises:
-        UsageError: if there is none.
-    """
-    runs, skipped = find_runs(root, slug)
-    fitting = [run for run in runs if (run.preset == preset if preset else run.preset not in ("quick", "sweep"))]
-    if fitting:
-        return fitting[0]
-    if skipped:
-        raise UsageError(skipped[0])
-    if runs and not preset:
-        raise UsageError(
-            f"{slug} has only quick runs or sweeps in {root}, which reach no verdict; run it with --preset default"
-        )
-    wanted = f" --preset {preset}" if preset else ""
-    raise UsageError(f"there is no run of {slug} in {root}; start it with: separatrix run {slug}{wanted}")
-
-
 def number(value: float) -> str:
     """Show a number with three significant digits."""
     if value != value:
@@ -67,24 +37,27 @@ def number(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 1e5 else f"{value:.2e}"
 
 
-def print_verdicts(study: Study, preset: str, verdicts: Sequence[Verdict]) -> None:
+def print_verdicts(study: Study, preset: str, verdicts: Sequence[Verdict], differences: str = "") -> None:
     """Print the table of verdicts to standard output.
 
     Args:
         study: the study.
         preset: of the run.
         verdicts: in the order of the findings.
+        differences: in what the run differs from what the thresholds were chosen for, if it does.
     """
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=PIPED_WIDTH)
+    title = f"{study.slug} ({preset}{f'; {differences}' if differences else ''})"
     if not verdicts:
-        console.print(f"{study.slug} ({preset}): this preset checks the code and reaches no verdict")
+        console.print(f"{title}: this preset checks the code and reaches no verdict", markup=False)
         return
-    table = Table(title=f"{study.slug} ({preset})", title_justify="left", box=None, pad_edge=False)
+    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
     table.add_column("finding")
     if console.width >= WIDE:
         table.add_column("claim", overflow="fold")

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from separatrix.study.account import changed_settings, differences
 from separatrix.study.errors import UsageError
 from separatrix.study.files import StoreError
 from separatrix.study.manifest import read_manifest
@@ -300,7 +301,10 @@ class View:
             return {"html": f'<div class="reason">{reason}</div>', "stamp": stamp}
         waiting = sum(state != "done" for state in store.states().values())
         notices = [f"{waiting} cells are not finished; these verdicts rest on the others."] if waiting else []
-        values = [verdict.to_json(study.slug, run.preset) for verdict in judged]
+        if different := differences(study, store, run.preset):
+            notices.append(f"Not what the thresholds were chosen for: {different}.")
+        changed = changed_settings(study, run.preset, store.manifest["settings"], but=("seeds",))
+        values = [verdict.to_json(study.slug, run.preset, run.settings_hash, changed) for verdict in judged]
         return {"html": findings_of(study, run.preset, judged, notices), "verdicts": values, "stamp": stamp}
 
     @_data

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from separatrix.study.account import changed_settings, published_text, run_command
 from separatrix.study.figures import effect_strip
 from separatrix.study.finding import Finding, Verdict
 from separatrix.study.identity import plain
-from separatrix.study.report import changed_settings, published_text, run_command
 from separatrix.study.runs import Run
 from separatrix.study.settings import describe
 from separatrix.study.study import Study

@@ -11,7 +11,6 @@ from separatrix.training.grokking_metrics import grokking_delay
 
 from .settings import FITTED, TARGET_POWER
 
-
 SIMULATIONS = 6  # that the theory is compared with, as on the card
 
 

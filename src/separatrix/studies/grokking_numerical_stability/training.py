@@ -53,7 +53,7 @@ def train(
         return change(Supervised(model=model, optimiser=optimiser(first_point(s)), **batches(split), **seams))
 
     def vary(process, values):
-        return replace_fields(optimiser=optimiser(replace(s, **values)))(process)
+        return change(replace_fields(optimiser=optimiser(replace(s, **values)))(process.base()))
 
     with jax.enable_x64():  # so that float64 losses can be asked for; the model stays in float32 in every arm
         return run(build, keys, steps, probes=probes, over=along_points(s), vary=vary).records.to_dataset()
