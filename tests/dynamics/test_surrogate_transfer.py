@@ -72,7 +72,18 @@ def test_archives_are_read_in_both_formats(tmp_path):
     assert found.test.tolist() == [[1, 2, 3, 3], [5, 6, 7, 8]]
     with pytest.raises(FileNotFoundError, match=r"there is no Other_TRAIN\.ts"):
         load_series_set(tmp_path, "Other")
-    assert isinstance(packaged_sets(), dict)
+
+
+def test_sets_in_packages_are_those_with_both_halves(tmp_path, monkeypatch):
+    data = tmp_path / "aeon" / "datasets" / "data"
+    for name in ("Whole_TRAIN", "Whole_TEST", "Half_TRAIN"):
+        path = data / name.split("_")[0] / f"{name}.ts"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "aeon" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert packaged_sets()["Whole"] == data / "Whole"
+    assert "Half" not in packaged_sets()
 
 
 def test_codes_of_digits_classify_far_above_chance():

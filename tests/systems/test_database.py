@@ -136,5 +136,7 @@ def test_errors_say_what_to_do():
         get("Lorentz")
     with pytest.raises(ValueError, match="parameters are \\['beta', 'rho', 'sigma'\\]"):
         get("Lorenz", r=1.0)
+    with pytest.raises(ValueError, match="parameter 'rho' of Lorenz must be a number or an array; got 'a'"):
+        get("Lorenz", rho="a")
     with pytest.raises(ValueError, match="`kind` must be one of"):
         catalogue("flow")

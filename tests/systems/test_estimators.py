@@ -118,6 +118,13 @@ def test_the_stored_period_of_rossler_is_found_again():
     assert period == pytest.approx(get("Rossler").period, rel=0.05)
 
 
+def test_the_stored_period_of_mackey_and_glass_is_that_of_its_parameters():
+    system = get("MackeyGlass")  # the published one is an eighth, too short for the dominant line to be seen
+    data = simulate(system, 1_200, pts_per_period=20, transient=5)
+    found = dominant_period(data.x.values[:, :1], float(data.time[1]), n_surrogates=1)
+    assert found.period == pytest.approx(system.period, rel=0.05)
+
+
 def test_errors_say_what_to_do():
     with pytest.raises(ValueError, match="NaN"):
         correlation_dimension(np.full((50, 2), np.nan))

@@ -172,7 +172,7 @@ def test_a_function_is_a_history():
 
 def test_delay_coordinates_are_shifts_of_each_other():
     system = get("MackeyGlass")
-    data = simulate(system, 200, pts_per_period=100)
+    data = simulate(system, 200, pts_per_period=800)
     later = np.interp(data.time.values[:100] + 16 / 9, data.time.values, data.x.values[:, 1])
     np.testing.assert_allclose(data.x.values[:100, 0], later, atol=1e-3)
     assert data.sizes["coord"] == 10
@@ -225,6 +225,10 @@ def test_data_sets_survive_the_disk(ending, tmp_path):
 def test_errors_say_what_to_do(tmp_path):
     with pytest.raises(ValueError, match="noise needs a `key`"):
         simulate(get("Lorenz"), 5, noise=0.1)
+    with pytest.raises(ValueError, match="`transient` must not be negative; got -5"):
+        simulate(get("Lorenz"), 5, transient=-5)
+    with pytest.raises(ValueError, match="`pts_per_period` must be positive; got 0"):
+        simulate(get("Lorenz"), 5, pts_per_period=0)
     with pytest.raises(ValueError, match="has no `period`"):
         simulate(system_from_text("dx = -x", {}, [1.0]), 5)
     with pytest.raises(ValueError, match="must have shape"):

@@ -1,6 +1,7 @@
 """Importance resampling: integrate anew from where the model errs most."""
 
 import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -138,9 +139,9 @@ def resampled_training(
             rows of its input.
         key: drives everything.
         power: of the importance; 0 draws uniformly; None never draws: it trains on the reference trajectory alone, for
-            `rounds * epochs` passes (the fixed baseline; give twice the epochs to repeat the paper's budget).
+            exactly twice the gradient steps of all rounds, the paper's fixed baseline.
         rounds: number of rounds.
-        epochs: passes over the data of a round.
+        epochs: passes over the data of a round; trajectories that end early change the data, not the steps.
         points: of the reference trajectory.
         ahead: points to forecast after it.
         trajectories: new trajectories of a round.
@@ -168,11 +169,12 @@ def resampled_training(
     optimiser = optax.adam(rate)
     memory = optimiser.init(arrays)
     span = window + 1
+    count = math.ceil(trajectories * (length - drop - window) * epochs / batch)
     starts, steps = [], 0
     for r in range(1 if power is None else rounds):
         own = named_key(key, f"round {r}")
         if power is None:
-            parts, passes = z[None, :points], rounds * epochs
+            parts, count = z[None, :points], 2 * rounds * count
         else:
             errors = np.asarray(_one_step(arrays, static, jnp.asarray(z[:points]), window))
             chosen = importance_resample(states[window:], errors, trajectories, own, power=power)
@@ -180,9 +182,7 @@ def resampled_training(
             complete = fresh.complete.values
             parts = ((np.swapaxes(fresh.x.values, 0, 1)[:, drop:, :1] - mean) / scale)[complete]
             starts.append(chosen)
-            passes = epochs
         rows = np.concatenate([_rows(part, span) for part in parts])
-        count = -(-len(rows) * passes // batch)
         arrays, memory = _train(arrays, memory, static, optimiser.update, jnp.asarray(rows), own, count, batch)
         steps += count
     guess = np.asarray(_run_on(arrays, static, jnp.asarray(z[points - window : points]), ahead))[:, 0] * scale + mean

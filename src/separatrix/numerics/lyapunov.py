@@ -3,7 +3,8 @@
 The same wrapper serves a flow on its attractor and a network under training: both are processes.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -20,6 +21,8 @@ from separatrix._core.stream import Stream
 
 __all__ = ["LyapunovSpectrum", "Tangent", "leading_exponent", "lyapunov_spectrum"]
 
+Observable = Callable[[Any, PyTree], Float[Array, ""]]
+
 
 class TangentState(NamedTuple):
     """State of `Tangent`."""
@@ -28,6 +31,8 @@ class TangentState(NamedTuple):
     vectors: Float[Array, "dim k"]  # orthonormal columns
     log_growth: Float[Array, " k"]  # sums over the steps so far
     lost: Float[Array, " k"]  # what rounding took from the sums
+    observed: Float[Array, ""]  # sum of the observable over the steps so far
+    unseen: Float[Array, ""]  # what rounding took from it
     done: Array  # steps so far
 
 
@@ -42,12 +47,15 @@ class Tangent(AbstractProcess):
         k: number of tangent vectors; all dimensions of the state by default.
         every: steps between two QR decompositions.
         stream: input of the inner process.
+        observable: function of process and state that is summed along the orbit, or None. Another program would leave
+            a chaotic orbit after some rounding errors, so what is compared with exponents must be summed beside them.
     """
 
     inner: AbstractProcess
     k: int | None = eqx.field(static=True, default=None)
     every: int = eqx.field(static=True, default=1)
     stream: Stream | None = None
+    observable: Observable | None = eqx.field(static=True, default=None)
 
     def init(self, key):
         """Start the process and draw random orthonormal vectors."""
@@ -59,8 +67,8 @@ class Tangent(AbstractProcess):
         if not 1 <= k <= dim:
             raise ValueError(f"`k` must lie in 1..{dim}, the number of floating-point entries of the state; got {k}.")
         vectors = jnp.linalg.qr(jr.normal(jr.fold_in(key, 0), (dim, k), flat.dtype))[0]
-        zeros = jnp.zeros(k, flat.dtype)
-        return TangentState(inner, vectors, zeros, zeros, jnp.array(0, jnp.int32))
+        zeros, zero = jnp.zeros(k, flat.dtype), jnp.zeros((), flat.dtype)
+        return TangentState(inner, vectors, zeros, zeros, zero, zero, jnp.array(0, jnp.int32))
 
     def step(self, state, x, key):
         """Advance the process and push the vectors through its derivative."""
@@ -89,11 +97,18 @@ class Tangent(AbstractProcess):
         else:
             held = lambda v: (v, jnp.zeros_like(state.log_growth))  # noqa: E731
             vectors, growth = jax.lax.cond(done % self.every == 0, orthonormalise, held, vectors)
-        # Kahan's summation: in float32 the plain sum of a million logarithms has no correct digit after the third.
-        growth = growth - state.lost
-        total = state.log_growth + growth
-        lost = jnp.where(jnp.isfinite(total), (total - state.log_growth) - growth, 0.0)
-        return TangentState(after, vectors, total, lost, done), info
+        total, lost = _add(state.log_growth, state.lost, growth)
+        observed, unseen = state.observed, state.unseen
+        if self.observable is not None:
+            observed, unseen = _add(observed, unseen, self.observable(self.inner, state.inner))
+        return TangentState(after, vectors, total, lost, observed, unseen, done), info
+
+
+def _add(total, lost, value):
+    """Kahan's summation: in float32 the plain sum of a million logarithms has no correct digit after the third."""
+    value = value - lost
+    after = total + value
+    return after, jnp.where(jnp.isfinite(after), (after - total) - value, 0.0)
 
 
 class LyapunovSpectrum(NamedTuple):
@@ -102,10 +117,12 @@ class LyapunovSpectrum(NamedTuple):
     Attributes:
         exponents: nats per step, largest first, shape `(*seeds, k)`.
         standard_errors: from the scatter of `blocks` consecutive means; it ignores correlations longer than a block.
+        average: mean of the observable along the same orbit, shape `(*seeds,)`; None without one.
     """
 
     exponents: np.ndarray
     standard_errors: np.ndarray
+    average: np.ndarray | None = None
 
 
 def lyapunov_spectrum(
@@ -118,6 +135,7 @@ def lyapunov_spectrum(
     every: int = 1,
     blocks: int = 20,
     stream: Stream | None = None,
+    observable: Observable | None = None,
     label: str = "lyapunov",
 ) -> LyapunovSpectrum:
     """Lyapunov exponents of a process from `k` tangent vectors.
@@ -132,10 +150,12 @@ def lyapunov_spectrum(
         blocks: parts of the run whose scatter gives the standard errors; `steps - discard` must be a multiple of
             `blocks * every`.
         stream: the process's input; its own field `stream` by default.
+        observable: function of process and state, such as the trace of its Jacobian, averaged along the same orbit.
         label: names the run for its monitor.
 
     Returns:
-        Exponents in nats per step (divide by `dt` for nats per unit time) and their standard errors.
+        Exponents in nats per step (divide by `dt` for nats per unit time), their standard errors, and the average of
+        the observable if there is one.
 
     Raises:
         ValueError: if `discard`, `blocks`, `every` or `k` are out of range or do not fit.
@@ -161,18 +181,20 @@ def lyapunov_spectrum(
         )
     stream = getattr(process, "stream", None) if stream is None else stream
     length = (steps - discard) // blocks
-    probe = Probe(_log_growth, every=_Ends(discard, length), name="log_growth")
-    records = run(Tangent(process, k, every, stream), key, steps, probes=[probe], label=label).records
-    growth = records["log_growth"]
+    probe = Probe(_sums, every=_Ends(discard, length), name="sums")
+    records = run(Tangent(process, k, every, stream, observable), key, steps, probes=[probe], label=label).records
+    growth, observed = records["log_growth"], records["observed"]
     if discard == 0:
         growth = np.concatenate([np.zeros_like(growth[..., :1, :]), growth], axis=-2)
+        observed = np.concatenate([np.zeros_like(observed[..., :1]), observed], axis=-1)
     with np.errstate(invalid="ignore"):
         means = np.diff(growth, axis=-2) / length
         means[growth[..., 1:, :] == -np.inf] = -np.inf  # a superstable orbit maps a tangent vector to zero
         order = np.argsort(-means.mean(axis=-2), axis=-1)
         errors = means.std(axis=-2, ddof=1) / np.sqrt(blocks) if blocks > 1 else np.full(order.shape, np.nan)
+        average = (observed[..., -1] - observed[..., 0]) / (steps - discard)
     take = lambda a: np.take_along_axis(a, order, axis=-1)  # noqa: E731
-    return LyapunovSpectrum(take(means.mean(axis=-2)), take(errors))
+    return LyapunovSpectrum(take(means.mean(axis=-2)), take(errors), None if observable is None else average)
 
 
 def leading_exponent(
@@ -204,9 +226,9 @@ def leading_exponent(
     return spectrum.exponents[..., 0]
 
 
-def _log_growth(transition, key):
+def _sums(transition, key):
     del key
-    return {"log_growth": transition.after.log_growth}
+    return {"log_growth": transition.after.log_growth, "observed": transition.after.observed}
 
 
 class _Ends(NamedTuple):  # a value, so that equal cadences compile once

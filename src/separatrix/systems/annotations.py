@@ -11,7 +11,7 @@ from separatrix.systems.correlation_sums import correlation_dimension
 from separatrix.systems.database import get
 from separatrix.systems.delay_flow import DelayFlow
 from separatrix.systems.entropies import multiscale_entropy
-from separatrix.systems.exponents import kaplan_yorke, lyapunov, mean_divergence, pesin
+from separatrix.systems.exponents import kaplan_yorke, lyapunov, pesin
 from separatrix.systems.flow import Flow
 from separatrix.systems.maps import Map
 from separatrix.systems.sampling import simulate, system_name
@@ -48,7 +48,7 @@ def annotate(system: Flow | DelayFlow | Map, *, periods: float = 200, seed: int 
         "exponent_error": float(spectrum.standard_errors[0]),
         "kaplan_yorke": kaplan_yorke(spectrum.exponents),
         "pesin": pesin(spectrum.exponents),
-        "divergence": float("nan") if isinstance(system, DelayFlow) else mean_divergence(system, periods=periods),
+        "divergence": float("nan") if spectrum.average is None else float(spectrum.average),
     }
     transient = system.facts.transient if system.facts else 30.0
     if isinstance(system, Map):

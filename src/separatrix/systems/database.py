@@ -135,6 +135,9 @@ def get(name: str, **parameters: ArrayLike) -> Flow | DelayFlow | Map:
     unknown = sorted(set(parameters) - set(values))
     if unknown:
         raise ValueError(f"{name} has no parameter {unknown[0]!r}; its parameters are {sorted(values)}.")
+    for key, value in parameters.items():
+        if isinstance(value, str):
+            raise ValueError(f"parameter {key!r} of {name} must be a number or an array; got {value!r}.")
     initial = np.array(_nested(row["initial_condition"]), float)
     return _build(
         row["kind"],

@@ -38,9 +38,9 @@ def lyapunov(
     """Lyapunov spectrum of a system, in nats per unit time (per iteration for a map), in float64.
 
     State and tangent vectors go through the same fourth-order Runge-Kutta step, so that the sum of all exponents is the
-    mean divergence (`mean_divergence`) up to the order of the step, and one exponent of an autonomous flow is 0 within
-    its error: look at both before believing the first. Right-hand sides that jump (`sign`, `step`) are smoothed over a
-    narrow layer, for the derivative of a jump is lost otherwise.
+    mean divergence along the same orbit (`average`) up to the order of the step, and one exponent of an autonomous flow
+    is 0 within its error: look at both before believing the first. Right-hand sides that jump (`sign`, `step`) are
+    smoothed over a narrow layer, for the derivative of a jump is lost otherwise.
 
     Args:
         system: any system.
@@ -54,7 +54,8 @@ def lyapunov(
         key: one key or a vector of keys, for systems with a `spread`, one spectrum each.
 
     Returns:
-        Exponents, largest first, and standard errors, each of shape `(*seeds, k)`.
+        Exponents, largest first, and standard errors, each of shape `(*seeds, k)`; and as `average` the mean along the
+        orbit of the trace of the Jacobian (for a map of `log |det|`), None for a delay flow, which has none.
 
     Raises:
         ValueError: if `k` does not fit the system.
@@ -82,9 +83,16 @@ def lyapunov(
         discard = math.ceil(transient * period_steps / every) * every
         steps = math.ceil(periods * period_steps / (blocks * every)) * blocks * every
         result = lyapunov_spectrum(
-            _float64(system), key, discard + steps, discard=discard, k=k, every=every, blocks=blocks
+            _float64(system),
+            key,
+            discard + steps,
+            discard=discard,
+            k=k,
+            every=every,
+            blocks=blocks,
+            observable=None if isinstance(system, DelayFlow) else _divergence,
         )
-    return LyapunovSpectrum(result.exponents / scale, result.standard_errors / scale)
+    return LyapunovSpectrum(result.exponents / scale, result.standard_errors / scale, result.average)
 
 
 def for_exponents(system: Any, steps_per_period: int | None = None) -> tuple[Any, float]:
@@ -116,7 +124,9 @@ def mean_divergence(
 ) -> float:
     """Mean of the trace of the Jacobian along an orbit: the sum of all exponents of a flow.
 
-    For a map it is the mean of `log |det|` of the Jacobian, which is the sum of its exponents.
+    For a map it is the mean of `log |det|` of the Jacobian, which is the sum of its exponents. The orbit is one of its
+    own, which rounding separates from that of `lyapunov`: the two means agree as averages over long times do, and the
+    identity holds with the `average` that `lyapunov` returns.
 
     Args:
         system: a flow or a map.
@@ -145,19 +155,20 @@ def mean_divergence(
 def _mean_divergence(frozen, leaves, discard, steps):
     system = merge(leaves, frozen)
 
-    def local(x):
-        jacobian = system.jacobian(x)
-        return jnp.linalg.slogdet(jacobian)[1] if isinstance(system, Map) else jnp.trace(jacobian)
-
     def advance(_, x):
         return system.step(x, None, None)[0]
 
     def add(_, carry):
         x, total = carry
-        return advance(_, x), total + local(x)
+        return advance(_, x), total + _divergence(system, x)
 
     start = jax.lax.fori_loop(0, discard, advance, jnp.asarray(system.initial))
     return jax.lax.fori_loop(0, steps, add, (start, jnp.zeros((), start.dtype)))[1] / steps
+
+
+def _divergence(system, x):
+    jacobian = system.jacobian(x)
+    return jnp.linalg.slogdet(jacobian)[1] if isinstance(system, Map) else jnp.trace(jacobian)
 
 
 def _float64(system):
@@ -175,8 +186,9 @@ def kaplan_yorke(exponents: Float[ArrayLike, " k"], *, rounding: float = 1e-6) -
         rounding: a sum this small, as a share of the sum of absolute values, counts as 0.
 
     Returns:
-        The dimension; 0 if all exponents are negative; NaN when the sum never becomes negative, as it must in a
-        dissipative system (a conservative one fills its phase space, and a truncated spectrum says nothing).
+        The dimension; 0 if all exponents are negative; NaN without exponents, and when the sum never becomes negative,
+        as it must in a dissipative system (a conservative one fills its phase space, and a truncated spectrum says
+        nothing).
 
     References:
         Kaplan, Yorke (1979), in: Functional Differential Equations and Approximation of Fixed Points, 204-227.
@@ -187,7 +199,7 @@ def kaplan_yorke(exponents: Float[ArrayLike, " k"], *, rounding: float = 1e-6) -
     """
     ordered = np.sort(np.asarray(exponents, float))[::-1]
     sums = np.cumsum(ordered)
-    if np.isnan(sums).any() or sums[-1] >= -rounding * np.abs(ordered).sum():
+    if not len(sums) or np.isnan(sums).any() or sums[-1] >= -rounding * np.abs(ordered).sum():
         return math.nan
     if ordered[0] < 0:
         return 0.0

@@ -84,6 +84,10 @@ def simulate(
     """
     if n < 2:
         raise ValueError(f"`n` must be at least 2; got {n}.")
+    if not pts_per_period > 0:
+        raise ValueError(f"`pts_per_period` must be positive; got {pts_per_period}.")
+    if (np.asarray(transient) < 0).any():
+        raise ValueError(f"`transient` must not be negative; got {transient}.")
     if (noise or measurement_noise) and key is None:
         raise ValueError("noise needs a `key`, for example jax.random.key(0).")
     if noise and not isinstance(system, Flow):

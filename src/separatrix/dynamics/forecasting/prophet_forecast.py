@@ -16,6 +16,8 @@ __all__ = ["ProphetForecast"]
 class ProphetForecast:
     """Prophet's piecewise trend and Fourier seasons, for each coordinate; samples are taken to be days.
 
+    It raises an ImportError where the package is missing.
+
     Attributes:
         season: samples in one season, given to Prophet as a season of its own; 0 for its defaults.
         order: Fourier order of that season.
@@ -27,6 +29,9 @@ class ProphetForecast:
     season: int = 0
     order: int = 5
 
+    def __post_init__(self):
+        _package()  # now rather than at the end of a long benchmark
+
     def fit(self, y: Float[np.ndarray, "T D"], key: Any) -> list[Any]:
         """Fit one model a coordinate.
 
@@ -36,19 +41,12 @@ class ProphetForecast:
 
         Returns:
             Fitted models.
-
-        Raises:
-            ImportError: if the package is missing.
         """
         del key
-        try:
-            package = importlib.import_module("prophet")
-        except ImportError as error:
-            raise ImportError("ProphetForecast needs Prophet's own package: pip install prophet.") from error
         logging.getLogger("cmdstanpy").setLevel(logging.ERROR)
         fits = []
         for column in np.asarray(y, float).T:
-            model = package.Prophet()
+            model = _package().Prophet()
             if self.season:
                 model.add_seasonality("dominant", self.season, self.order)
             days = pd.date_range("2000-01-01", periods=len(column), freq="D")
@@ -63,3 +61,10 @@ class ProphetForecast:
             future = model.make_future_dataframe(steps, freq="D", include_history=False)
             out.append(model.predict(future)["yhat"].to_numpy())
         return np.stack(out, axis=1)
+
+
+def _package() -> Any:
+    try:
+        return importlib.import_module("prophet")
+    except ImportError as error:
+        raise ImportError("ProphetForecast needs Prophet's own package: pip install 'separatrix[prophet]'.") from error

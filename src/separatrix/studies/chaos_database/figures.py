@@ -12,13 +12,13 @@ def gallery(ds) -> Figure:
     """Attractors of the systems."""
     if "orbit" not in ds:
         raise NoData("no orbits were sampled")
-    orbit = of(ds, "periods", "orbit").isel(seed=0).dropna("system", how="all")
-    columns = min(4, orbit.sizes["system"])
-    rows = -(-orbit.sizes["system"] // columns)
+    orbit = of(ds, "periods", "orbit").isel(seed=0).dropna("timed", how="all")
+    columns = min(4, orbit.sizes["timed"])
+    rows = -(-orbit.sizes["timed"] // columns)
     figure = Figure(figsize=(2.2 * columns, 2.2 * rows), layout="constrained")
-    for i, name in enumerate(orbit.system.values):
+    for i, name in enumerate(orbit.timed.values):
         axes = figure.add_subplot(rows, columns, i + 1)
-        x = orbit.sel(system=name).values
+        x = orbit.sel(timed=name).values
         axes.plot(x[:, 0], x[:, 2] if np.isfinite(x[:, 2]).any() else x[:, 1], color=PALETTE[i % 8], linewidth=0.5)
         axes.set_title(str(name), fontsize="small")
         axes.set_axis_off()

@@ -15,16 +15,16 @@ from .settings import CYCLES, DENSE, PTS, Settings
 
 def methods(s: Settings) -> dict[str, list[Any]]:
     """Variants of each method by name."""
-    lags = [w for w in s.windows if w <= 25]
     small = {"steps": s.steps}
+    shapes = [(w, chunk) for w in s.windows for chunk in s.chunks]
     found: dict[str, list[Any]] = {
         "NaiveMean": [fc.NaiveMean()],
         "NaiveSeasonal": [fc.NaiveSeasonal(PTS)],
-        "Linear": [fc.LinearLags(n) for n in lags],
+        "Linear": [fc.LinearLags(n) for n in s.lags],
         "Theta": [fc.ThetaForecast()],
-        "RandomForest": [fc.RandomForestLags(n, trees=50) for n in lags],
+        "RandomForest": [fc.RandomForestLags(n, trees=50) for n in s.lags],
         "LSTM": [fc.lstm(w, layers=1, **small) for w in s.windows],
-        "N-BEATS": [fc.nbeats(w, blocks=8, width=64, **small) for w in s.windows],
+        "N-BEATS": [fc.nbeats(w, chunk, blocks=8, width=64, **small) for w, chunk in shapes],
     }
     if s.more_methods:
         found |= {
@@ -34,9 +34,11 @@ def methods(s: Settings) -> dict[str, list[Any]]:
             "FFT": [fc.FourierForecast(k) for k in (5, 10, 25)],
             "ARIMA": [fc.Arima(p) for p in (3, 5)],
             "AutoARIMA": [fc.AutoArima(3, 3)],
-            "TCN": [fc.tcn(w, **small) for w in s.windows],
-            "Transformer": [fc.transformer(w, size=32, layers=1, feed=64, **small) for w in s.windows],
+            "TCN": [fc.tcn(w, chunk, **small) for w, chunk in shapes],
+            "Transformer": [fc.transformer(w, chunk, size=32, layers=1, feed=64, **small) for w, chunk in shapes],
         }
+    if s.prophet:
+        found["Prophet"] = [fc.ProphetForecast(), fc.ProphetForecast(season=PTS)]
     return found
 
 
@@ -48,11 +50,11 @@ def exponents_of(names) -> np.ndarray:
 
 def forecasts(s: Settings, keys):
     """Univariate forecasts at 15 points in a period: variants chosen on one series, scored on the end of another."""
-    found = all_series(s, keys, s.systems)
+    compared, found = methods(s), all_series(s, keys, s.systems)
     every, count = DENSE // PTS, min(CYCLES, s.length // 2) * PTS
     both = np.stack([found[n][0][:, ::every, :1] for n in s.systems], axis=1)  # seed, system, time, 1
     train, test = (part.reshape(-1, count, 1) for part in (both[:, :, :count], both[:, :, -count:]))
-    result = fc.forecast_benchmark(methods(s), train, test, named_key(keys[0], "forecasts"))
+    result = fc.forecast_benchmark(compared, train, test, named_key(keys[0], "forecasts"))
     shape = (len(keys), len(s.systems))
 
     def by_seed(values):  # (method, series, ...) -> (seed, method, system, ...)

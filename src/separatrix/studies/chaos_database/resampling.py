@@ -10,14 +10,13 @@ from .settings import Settings
 
 
 def resampling(s: Settings, keys, power: float | None):
-    """Train LSTMs in rounds; a fixed reference trajectory gets twice the passes."""
+    """Train LSTMs in rounds; a fixed reference trajectory gets twice their steps."""
     build = fc.lstm(s.resample_window, size=s.cells, layers=s.layers).build
-    epochs = s.epochs if power is not None else 2 * s.epochs
     table = []
     for key in keys:
         row = []
         for name in s.resampled:
-            options = {"power": power, "epochs": epochs, "points": s.reference, "ahead": s.ahead}
+            options = {"power": power, "epochs": s.epochs, "points": s.reference, "ahead": s.ahead}
             system = get(name)
             start = starts_of(system, [key], name)[0]
             run = resampled_training(system, build, key, window=s.resample_window, initial=start, **options)

@@ -14,20 +14,18 @@ from separatrix.dynamics.surrogate_transfer import (
 )
 from separatrix.study.arms import generator, labelled
 
-from .settings import CARD_SETS, Settings
+from .settings import Settings, archived
 
 PACE = (np.log(5.0), np.log(200.0))  # points in a period of the control, drawn log-uniformly
 
 
 def class_sets(s: Settings):
-    """Digits, and what is in the archive, or in installed packages, of the card's sets."""
+    """The sets, or those of the archive after the digits; a set that is in no installed package is missing."""
     if s.archive:
-        from pathlib import Path
-
-        folders = {p.name: p for p in sorted(Path(s.archive).iterdir()) if p.is_dir()}
-        return [digit_rows(), *(load_series_set(folder, name) for name, folder in folders.items())]
+        return [digit_rows(), *(load_series_set(folder) for folder in archived(s.archive))]
     shipped = packaged_sets()
-    return [digit_rows(), *(load_series_set(shipped[n], n) for n in CARD_SETS if n in shipped)]
+    found = {n: load_series_set(shipped[n], n) for n in s.sets if n in shipped}
+    return [digit_rows() if n == "digits" else found[n] for n in s.sets if n == "digits" or n in found]
 
 
 def transfer(s: Settings, keys):
@@ -50,8 +48,9 @@ def transfer(s: Settings, keys):
                 row.append(ridge_accuracy(codes[0], data.labels, codes[1], data.truth))
             rows.append(row)
         table.append(rows)
-    return labelled(
+    found = labelled(
         {"accuracy": (["dataset", "features"], table, "accuracy of a ridge classifier")},
         dataset=[d.name for d in sets],
         features=["raw", "matched", "random"],
     )
+    return found if s.archive else found.reindex(dataset=list(s.sets))  # a missing set is NaN: not measured

@@ -71,11 +71,12 @@ STUDY = Study(
         "Adaptive strength of forcing over training": curves("alpha", arms=["adaptive", *ESTIMATORS, "lorenz96-gtf"]),
         "State-space divergence, every seed": points("d_stsp"),
     },
+    revision=2,
     remarks=REMARKS,
     costs={
         "quick": "a minute, most of it compilation",
         "default": "4 minutes",
-        "thorough": "half an hour",
+        "thorough": "an hour and a half",
         "full": "the paper's scale, for a GPU",
     },
 )

@@ -79,8 +79,8 @@ FINDINGS = [
             AtLeast(2.0), arms=("gtf-long", *SPARSE_LONG), since="thorough"),
     Finding("F5a", "The leading exponent of the best model is within 30 % of the true one.", "card", exponent_error,
             AtMost(0.3), arms=CONSTANT),
-    Finding("F5b", "It is within 15 % after the paper's training.", "card", exponent_error, AtMost(0.15),
-            arms=CONSTANT, since="full"),
+    Finding("F5b", "It is within 15 % after longer training.", "card", exponent_error, AtMost(0.15),
+            arms=CONSTANT, since="thorough"),
     Finding("F6", "On Lorenz-96 adaptive forcing has a smaller D_stsp than sparse forcing (ratio).", "Table 1",
             lambda ds: of(ds, "lorenz96-gtf") / best(ds, LORENZ96_SPARSE), AtMost(1.0),
             published="1.68 for 20 variables", arms=("lorenz96-gtf", *LORENZ96_SPARSE), since="thorough"),
@@ -93,9 +93,10 @@ FINDINGS = [
 ]  # fmt: skip
 
 SHORT = (
-    "Varied: the number of steps. After the card's 12,000 steps one seed of five has not found the attractor "
-    "(strength 0.3: D_stsp 4.5, 3.4, 13.6, 1.4, 4.6); after 36,000 all five have: D_stsp 1.3, 0.9, 0.8, 0.5, 1.3, D_H "
-    "0.03 to 0.12, exponents 0.8 to 1.1. The paper trains for 250,000."
+    "Varied: the number of steps (without the penalty on the weights). After the card's 12,000 steps one seed of five "
+    "has not found the attractor (strength 0.3: D_stsp 4.5, 3.4, 13.6, 1.4, 4.6); after 36,000 all five have: D_stsp "
+    "1.3, 0.9, 0.8, 0.5, 1.3, D_H 0.03 to 0.12, exponents 0.8 to 1.1. So many has the preset `thorough`; the paper "
+    "trains for 250,000."
 )
 REMARKS = {
     **dict.fromkeys(("F1b", "F1c", "F1d", "F1e", "F5a"), SHORT),

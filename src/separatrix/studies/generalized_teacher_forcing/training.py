@@ -8,6 +8,7 @@ import xarray as xr
 
 from separatrix._core.run import run
 from separatrix.dynamics.reconstruction import Reconstruction, decaying_radam, jacobian_products, training_log
+from separatrix.dynamics.reconstruction_penalties import LatentPenalty
 from separatrix.dynamics.windows import windows_of
 from separatrix.models.neural_ode import NeuralODEStep
 from separatrix.models.observation_models import IdentityObservation
@@ -53,11 +54,13 @@ def fit(s: Settings, keys, system="lorenz", model=None, units=None, **how):
     N = data[0][0].shape[1]
     length, steps = how.pop("length", s.length), how.pop("steps", s.steps)
     batch_size = how.pop("batch_size", s.batch_size)
+    penalties = (LatentPenalty(np.float32(s.latent_penalty), np.float32(1)),) if model is None else ()
     processes = [
         Reconstruction(
             model=model or plrnn(N, s.hidden),
             observation=identity(N, units or N),
             stream=windows_of(train, length, batch_size),
+            penalties=penalties,
             **{"optimiser": optimiser(steps), **how},
         )
         for train, _ in data
