@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from separatrix.dynamics.chaos_tests import amplitude_adjusted, determinism_test, zero_one_test
-from separatrix.dynamics.diagnosis import diagnose
+from separatrix.dynamics.diagnosis import _stationary, _tests, _verdict, diagnose
 from separatrix.dynamics.forecast_origins import held_out_forecasts
 from separatrix.dynamics.forecasting import Arima, LinearLags, NaiveMean, NaiveSeasonal, NextGenerationReservoir
 from separatrix.systems import get, simulate
@@ -35,12 +35,13 @@ def test_lorenz_is_chaotic_with_its_exponent_and_dimension(lorenz, tmp_path):
 
 
 def test_one_column_of_lorenz_is_enough(lorenz, tmp_path):
-    table = pd.DataFrame({"zeit": lorenz.time, "x": lorenz.x.values[:, 0], "comment": "a"})
-    table.to_csv(tmp_path / "x.csv", sep=";", decimal=",", index=False)
+    table = pd.DataFrame({"Zeit (s)": lorenz.time, "x": lorenz.x.values[:, 0], "comment": "a"})
+    table.to_csv(tmp_path / "x.csv", sep=";", decimal=",")  # the first column counts rows
     found = diagnose(tmp_path / "x.csv", models=FEW)
     assert found.verdict == "chaotic"
     assert found.summary.low["largest exponent"] < 1.0
     assert found.summary.high["largest exponent"] > 0.8
+    assert (found.series.names, found.series.unit) == (("x",), "s")
     assert any("'comment' is not numeric" in note for note in found.notes)
     assert "Verdict: chaotic" in repr(found)
 
@@ -60,11 +61,46 @@ def test_noise_is_not_taken_for_chaos():
     white, red = rng.normal(size=1_000), np.zeros(1_000)
     for i in range(1, 1_000):
         red[i] = 0.9 * red[i - 1] + white[i]
-    for series in (white, red):
+    line = np.sin(2 * np.pi * np.arange(1_000) / 33.3) + 0.3 * white
+    for series in (white, red, line):
         found = diagnose(series, dt=1.0, models=FEW)
         assert found.verdict == "not told from linear noise"
-        assert found.summary.value["valid prediction time"] < 6
+        assert found.summary.value["valid prediction time"] < 6 or series is line
         assert "Lyapunov time" not in found.summary.index
+
+
+@pytest.mark.parametrize(
+    ("k", "nonlinear", "low", "stationary", "verdict"),
+    [
+        (0.9, True, 0.1, True, "chaotic"),
+        (0.9, True, -0.1, True, "undecided"),
+        (0.5, True, 0.1, True, "undecided"),
+        (0.1, True, 0.1, True, "undecided"),
+        (0.1, True, -0.1, True, "regular"),
+        (0.1, False, 0.1, True, "regular"),  # of a sine
+        (0.1, False, -0.1, False, "undecided"),  # of a random walk
+        (0.9, False, 0.1, True, "not told from linear noise"),
+    ],
+)
+def test_verdicts_need_both_tests_and_what_disagrees_is_undecided(k, nonlinear, low, stationary, verdict):
+    notes = []
+    assert _verdict(k, nonlinear, low, stationary, notes) == verdict
+    assert bool(notes) == (verdict == "undecided")
+
+
+def test_a_trend_is_noted_and_columns_are_judged_together(lorenz):
+    z = lorenz.x.values[:1_200]
+    z = (z - z.mean(axis=0)) / z.std(axis=0)
+    ramp = np.linspace(-1.7, 1.7, len(z))[:, None]
+    notes = []
+    assert not _stationary(np.concatenate([ramp, z], axis=1), notes)
+    assert "the halves differ (means by 1.7 standard deviations" in notes[0]
+    assert _stationary(z, notes)
+    k, p, ratio = _tests(np.concatenate([ramp, z], axis=1), 30.0, 4, 4, ("ramp", "x", "y", "z"), notes)
+    assert k > 0.9
+    assert p == 0.025
+    assert ratio < 0.8
+    assert "the 0-1 test differs between columns: ramp" in notes[-1]
 
 
 def test_zero_one_test_of_the_logistic_map():

@@ -51,6 +51,7 @@ def test_frames_with_an_index_of_times_xarray_and_arrays():
     assert read_table(data).names == ("x[0]", "x[1]")
     assert read_table(data.x).dt == pytest.approx(0.5)
     assert read_table(X).unit == "samples"
+    assert read_table({"t": T, "x": X}).names == ("x",)
     with pytest.raises(ValueError, match="give `dt` or times, not both"):
         read_table(frame(), dt=1.0)
 
@@ -88,6 +89,29 @@ def test_irregular_times_are_resampled():
     assert any("times are irregular" in note for note in found.notes)
     grid = t[0] + found.dt * np.arange(len(found.values))
     assert np.abs(found.values[:, 0] - np.sin(grid)).max() < 0.01
+
+
+@pytest.mark.parametrize("name", ["Time (s)", "t [s]", "time_s", "Elapsed Time (s)"])
+def test_times_have_units_in_their_names_and_saved_indices_are_no_measurement(tmp_path, name):
+    path = tmp_path / "x.csv"
+    frame().rename(columns={"t": name}).to_csv(path)  # pandas writes the index as a column without a name
+    found = read_table(path)
+    assert (found.names, found.unit, found.dt) == (("x",), "s", pytest.approx(0.5))
+    assert found.notes == ("column 'Unnamed: 0' counts rows or time and was left out",)
+    np.testing.assert_allclose(found.values[:, 0], X)
+
+
+def test_clocks_and_parts_of_dates_are_no_measurements():
+    clock = read_table(frame().rename(columns={"t": "stopwatch"}))
+    assert (clock.names, clock.dt) == (("x",), pytest.approx(0.5))
+    assert "column 'stopwatch' changes by equal steps and was taken for the time" in clock.notes
+    assert read_table(np.stack([T, X], axis=1)).names == ("x1",)
+    assert read_table(np.stack([T, X], axis=1), dt=0.1).names == ("x1",)
+    dated = read_table(pd.DataFrame({"year": 2000 + np.arange(200) // 12, "month": np.arange(200) % 12 + 1, "x": X}))
+    assert (dated.names, dated.unit) == (("x",), "samples")
+    asked = read_table(frame().rename(columns={"t": "stopwatch"}), columns=["stopwatch", "x"])
+    assert asked.names == ("stopwatch", "x")
+    assert any("column 'stopwatch' only rises or only falls" in note for note in asked.notes)
 
 
 def test_useless_columns_are_left_out_and_useless_tables_refused():

@@ -58,6 +58,18 @@ def test_incomplete_context_and_divergence_are_refused(fitted):
         AttractorReconstructor(model=_explosive, length=100, steps=3, alpha=0.0).fit(CIRCLE)
 
 
+def test_what_cannot_be_fitted_is_refused_in_one_line():
+    for bad in (CIRCLE[:, 0], CIRCLE[:, 0].tolist(), []):
+        with pytest.raises(ValueError, match=r"shape \(times, variables\)"):
+            AttractorReconstructor().fit(bad)
+    with pytest.raises(ValueError, match=r"`alpha` must lie in \[0, 1\]; got 3.0"):
+        AttractorReconstructor(alpha=3.0).fit(CIRCLE)
+    new = AttractorReconstructor()
+    for use in (lambda: new.forecast(CIRCLE, 2), lambda: new.generate(2), new.lyapunov, new.cycles):
+        with pytest.raises(ValueError, match="not fitted yet; call `fit` first"):
+            use()
+
+
 def _explosive(key):
     model = ShallowPLRNN(2, 5, key)
     return eqx.tree_at(lambda m: m.A, model, jnp.array([9.0, 9.0]))

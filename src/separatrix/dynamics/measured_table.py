@@ -1,6 +1,7 @@
 """Measurements as people have them - files, frames, arrays - turned into series at equal intervals, with notes."""
 
 import csv
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,12 @@ from scipy.interpolate import PchipInterpolator
 
 __all__ = ["MeasuredSeries", "read_table"]
 
-_TIME_NAMES = ("t", "time", "times", "timestamp", "date", "datetime", "zeit", "datum", "uhrzeit", "temps", "tiempo")
+_TIME_NAMES = (
+    *("t", "time", "times", "timestamp", "date", "datetime", "date time", "zeit", "datum", "uhrzeit", "temps"),
+    *("tiempo", "seconds", "elapsed", "elapsed time"),
+)
+_UNIT = re.compile(r"\s*[\[(](.+?)[\])]$|[_ ](s|sec|seconds|ms|us|ns|min|h|hours|d|days|utc)$")
+_DATE_PARTS = ("year", "month", "day", "hour", "minute", "second")
 LEAST = 100
 
 
@@ -23,7 +29,7 @@ class MeasuredSeries(NamedTuple):
         values: shape `(T, D)`, complete.
         dt: time between two samples.
         names: of the columns.
-        unit: of time, "s" for timestamps, "samples" without times.
+        unit: of time: "s" for timestamps, that in the column's name, "samples" without times.
         notes: what was done to the data, a sentence each.
     """
 
@@ -45,16 +51,17 @@ def read_table(
     """Read measurements and put them on a grid of equal intervals.
 
     Text files may have any of the separators `, ; tab |` or blanks, and a decimal point or comma. Without `time`, a
-    column named like a time (t, time, timestamp, date, ...) is taken, or one of dates, or an index of dates.
+    column named like a time (t, time, timestamp, date, ..., with or without a unit) is taken, or one of dates, or an
+    index of dates, or a column that rises by equal steps. Columns that count rows or time are no measurements.
 
     What is repaired, with a note each: unsorted times are sorted; rows of one time are averaged; columns that are not
-    numeric, empty or constant are left out; gaps up to `longest_gap` samples are interpolated; irregular times are
-    resampled to their median spacing by monotone cubics; at a longer gap the series is cut and its longest complete
-    stretch is kept.
+    numeric, empty, constant, clocks or parts of a date are left out unless `columns` names them; gaps up to
+    `longest_gap` samples are interpolated; irregular times are resampled to their median spacing by monotone cubics; at
+    a longer gap the series is cut and its longest complete stretch is kept.
 
     Args:
-        source: path of a CSV, TSV, text or Parquet file, DataFrame, xarray object with a dimension of time, or array of
-            shape `(T,)` or `(T, D)`.
+        source: path of a CSV, TSV, text or Parquet file, DataFrame, dictionary of columns, xarray object with a
+            dimension of time, or array of shape `(T,)` or `(T, D)`.
         time: name of the column of times; or of the dimension of an xarray object.
         dt: time between samples, where there are no times.
         columns: which columns; all numeric ones by default.
@@ -84,6 +91,9 @@ def read_table(
         times, unit = _times(pd.Series(frame[time]), time)
         frame = frame.drop(columns=time)
     values, names = _numbers(frame, columns, notes)
+    if columns is None:
+        values, names, clock = _without_clocks(values, names, times is None and dt is None, notes)
+        times = clock if times is None else times
     if times is None:
         step = dt if dt is not None else step
         if step is None:
@@ -95,6 +105,9 @@ def read_table(
         values, step = _regular(times, values, longest_gap, notes)
     values = _complete(values, longest_gap, notes)
     values, names = _varying(values, names, notes)
+    for name, column in zip(names, values.T, strict=True):
+        if (np.diff(column) >= 0).all() or (np.diff(column) <= 0).all():
+            notes.append(f"column {name!r} only rises or only falls: a trend or a clock; name the others by `columns`")
     if len(values) < LEAST:
         raise ValueError(f"{len(values)} complete samples in a row are too few; {LEAST} at least are needed.")
     return MeasuredSeries(values, float(step), names, unit, tuple(notes))
@@ -108,6 +121,8 @@ def _frame(source: Any, time: str | None, notes: list[str]) -> tuple[pd.DataFram
         source = pd.read_parquet(path) if path.suffix in (".parquet", ".pq") else _text(path, notes)
     if hasattr(source, "to_dataframe") and hasattr(source, "dims"):
         source, time = _from_xarray(source, time)
+    if isinstance(source, dict):
+        source = pd.DataFrame(source)
     if isinstance(source, pd.Series):
         source = source.to_frame(source.name if source.name is not None else "x")
     if not isinstance(source, pd.DataFrame):
@@ -124,7 +139,7 @@ def _frame(source: Any, time: str | None, notes: list[str]) -> tuple[pd.DataFram
         frame = frame.reset_index(names="index of times")
         time = "index of times"
     if time is None:
-        time = next((c for c in frame.columns if c.strip().lower() in _TIME_NAMES), None)
+        time = next((c for c in frame.columns if _UNIT.sub("", c.strip().lower()) in _TIME_NAMES), None)
     if time is None:
         time = next((c for c in frame.columns if pd.api.types.is_datetime64_any_dtype(frame[c])), None)
     if time is not None and time not in frame.columns:
@@ -195,7 +210,8 @@ def _numeric_row(line: str, separator: str, decimal: str) -> bool:
 
 def _times(column: pd.Series, name: str) -> tuple[np.ndarray, str]:
     if pd.api.types.is_numeric_dtype(column):
-        times, unit = column.to_numpy(float), "time"
+        named = _UNIT.search(name.strip())
+        times, unit = column.to_numpy(float), (named[1] or named[2]) if named else "time"
     elif pd.api.types.is_timedelta64_dtype(column):
         times, unit = column.dt.total_seconds().to_numpy(float), "s"
     else:
@@ -233,6 +249,32 @@ def _numbers(
         raise ValueError("there is no numeric column; name the columns that hold measurements by `columns`.")
     values = np.stack(list(kept.values()), axis=1)
     return np.where(np.isfinite(values), values, np.nan), tuple(kept)
+
+
+def _without_clocks(
+    values: np.ndarray, names: tuple[str, ...], wanted: bool, notes: list[str]
+) -> tuple[np.ndarray, tuple[str, ...], np.ndarray | None]:
+    """Leave out columns that change by equal steps, and parts of dates; the first that counts no rows can be the time.
+
+    The last column stays whatever it is.
+    """
+    kept, clock = [], None
+    dated = "year" in (name.strip().lower() for name in names)
+    for j, name in enumerate(names):
+        steps = np.diff(values[:, j])
+        step = np.median(steps) if np.isfinite(steps).all() and len(steps) else 0.0
+        even = step != 0 and np.abs(steps - step).max() <= 1e-2 * abs(step)
+        last = not kept and j == len(names) - 1
+        if dated and name.strip().lower() in _DATE_PARTS and not last:
+            notes.append(f"column {name!r} is a part of a date and was left out; join them to a column of times")
+        elif not even or last:
+            kept.append(j)
+        elif wanted and clock is None and not (step == 1 and values[0, j] in (0, 1)):
+            clock = values[:, j]
+            notes.append(f"column {name!r} changes by equal steps and was taken for the time")
+        else:
+            notes.append(f"column {name!r} counts rows or time and was left out")
+    return values[:, kept], tuple(names[j] for j in kept), clock
 
 
 def _ordered(times: np.ndarray, values: np.ndarray, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:

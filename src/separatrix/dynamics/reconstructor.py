@@ -84,6 +84,8 @@ class AttractorReconstructor:
         Raises:
             ValueError: if the data do not fit, or training diverged; the message says what to change.
         """
+        if not isinstance(self.alpha, AdaptiveAlpha) and not 0 <= self.alpha <= 1:
+            raise ValueError(f"`alpha` must lie in [0, 1]; got {self.alpha}.")
         data = standardised(x)  # pyright: ignore[reportArgumentType]
         N = len(data.mean)
         process = self._process(N, data.series)
@@ -117,6 +119,10 @@ class AttractorReconstructor:
             penalties=self.penalties,
         )
 
+    def _check_fitted(self):
+        if not hasattr(self, "model_"):
+            raise ValueError("this AttractorReconstructor is not fitted yet; call `fit` first.")
+
     def _start(self, context: Float[ArrayLike, "T N"]) -> Float[Array, " M"]:
         context = (np.asarray(context, float) - self.mean_) / self.scale_
         if context.ndim != 2 or not np.isfinite(context).all():
@@ -138,8 +144,9 @@ class AttractorReconstructor:
             The forecast.
 
         Raises:
-            ValueError: if the context is incomplete.
+            ValueError: if the context is incomplete, or nothing is fitted yet.
         """
+        self._check_fitted()
         return self._measured(_orbit(self.model_, self._start(context), n))
 
     def generate(
@@ -155,6 +162,7 @@ class AttractorReconstructor:
         Returns:
             The orbit.
         """
+        self._check_fitted()
         begin = self.mean_ + 0.1 * self.scale_ if start is None else np.asarray(start, float)
         return self._measured(_orbit(self.model_, self._start(begin[None]), n + discard)[discard:])
 
@@ -169,6 +177,7 @@ class AttractorReconstructor:
         Returns:
             Exponents per unit time, with standard errors.
         """
+        self._check_fitted()
         return lyapunov_of_map(
             self.model_, self._start((self.mean_ + 0.1 * self.scale_)[None]), n, discard=discard, dt=dt
         )
@@ -186,6 +195,7 @@ class AttractorReconstructor:
         Raises:
             ValueError: if the model is not piecewise linear.
         """
+        self._check_fitted()
         if not hasattr(self.model_, "gate_options"):
             raise ValueError(f"{type(self.model_).__name__} is not piecewise linear; its cycles cannot be solved for.")
         return cycles(self.model_, k, **how)

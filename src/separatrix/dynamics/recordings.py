@@ -34,7 +34,7 @@ def standardised(series: np.ndarray | Sequence[np.ndarray]) -> Standardised:
         The standardised series with mean and scale.
 
     Raises:
-        ValueError: if a variable is constant or never measured.
+        ValueError: if a shape does not fit, or a variable is constant or never measured.
 
     Examples:
         >>> out = standardised(np.array([[1.0], [3.0]]))
@@ -43,6 +43,10 @@ def standardised(series: np.ndarray | Sequence[np.ndarray]) -> Standardised:
     """
     single = getattr(series, "ndim", 0) == 2
     parts = [np.asarray(part, float) for part in ([series] if single else series)]
+    if not parts or any(part.ndim != 2 for part in parts):
+        raise ValueError(
+            "series must have shape (times, variables), one array or a list of them; give one variable as x[:, None]."
+        )
     whole = np.concatenate(parts)
     known = np.isfinite(whole).any(axis=0)
     if not known.all():

@@ -57,6 +57,15 @@ def test_a_linear_system_is_found_from_every_form_of_data(form):
     np.testing.assert_allclose(functions[1:], functions[:-1] * learner.eigenvalues_, atol=1e-9)
 
 
+def test_several_trajectories_are_forecast_as_they_are_fitted():
+    paths = linear_paths(3)
+    learner = KoopmanLearner(Coordinates(), delays=2).fit(paths)
+    each = np.concatenate([learner.predict(path, 2) for path in paths])
+    np.testing.assert_array_equal(learner.predict(paths, 2), each)
+    np.testing.assert_array_equal(learner.predict(list(paths), 2), each)
+    assert learner.eigenfunctions([paths[0], paths[1][:9]]).shape == (29 + 8, 3)
+
+
 def test_delays_recover_a_hidden_coordinate():
     path = linear_paths()[0]
     learner = KoopmanLearner(Coordinates(), delays=2).fit(path[:, 0])

@@ -29,6 +29,10 @@ class KoopmanLearner(BaseEstimator):
     Part of the data is kept out of the fit: whole trajectories if there are several, the last times of a single one.
     All residuals are measured there.
 
+    Snapshots are reduced by orthogonal factors (`compress`). Normal equations (`trajectory_gram`) are several times as
+    quick, but they square the condition number, and radial functions or delays of smooth series reach that of 1e7 from
+    which on they lose directions; residuals below 1e-7 would be rounding. Use them where neither matters.
+
     Attributes:
         eigenvalues_: shape `(count,)`, most trustworthy first.
         eigenvectors_: coefficients in the dictionary, shape `(size, count)`.
@@ -163,6 +167,8 @@ class KoopmanLearner(BaseEstimator):
     def _states(self, X: Any) -> Float[np.ndarray, "rows dim"]:
         if not hasattr(self, "eigenvalues_"):
             raise ValueError("this KoopmanLearner is not fitted yet; call `fit` first.")
+        if (isinstance(X, list | tuple) and all(np.ndim(part) == 2 for part in X)) or np.ndim(X) == 3:
+            return np.concatenate([self._states(part) for part in X])
         X = np.asarray(X, float)
         X = X[:, None] if X.ndim == 1 else X
         if X.ndim == 2 and X.shape[1] == self.n_features_in_:
@@ -176,6 +182,7 @@ class KoopmanLearner(BaseEstimator):
 
         Args:
             X: measurements `(times, dim)`; with delays, consecutive times (one row for each that has all its delays).
+                Of several trajectories, as `fit` takes them, the rows follow one another.
 
         Returns:
             One column an eigenfunction.
@@ -186,7 +193,7 @@ class KoopmanLearner(BaseEstimator):
         """Forecast the measurements.
 
         Args:
-            X: measurements `(times, dim)`; with delays, consecutive times.
+            X: measurements `(times, dim)`, or several trajectories; with delays, consecutive times.
             steps: number of steps to forecast.
 
         Returns:
