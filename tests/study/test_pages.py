@@ -168,8 +168,9 @@ def test_the_larger_preset_is_shown_and_quick_or_changed_or_outdated_runs_are_no
     assert "Preset `default`" not in text
 
 
-def test_an_unfinished_run_yields_to_a_finished_one_of_a_smaller_preset(monkeypatch, tmp_path, docs, demo):
+def test_an_unfinished_run_is_not_shown(monkeypatch, tmp_path, docs, demo):
     run_of(tmp_path, demo, "thorough").set_state("0" * 16, "failed", "no luck")
+    assert written(monkeypatch, docs, tmp_path, demo) is None
     run_of(tmp_path, demo, "default")
     assert "Preset `default`" in written(monkeypatch, docs, tmp_path, demo)
 

@@ -42,6 +42,7 @@ def test_a_clean_checkout_gives_its_commit(checkout):
     root = checkout.parents[1]
     git(root, "add", ".")
     git(root, "commit", "-qm", "First")
+    (root / "page.md").write_text("outside the package, where it changes no number\n")
     head = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
     state = module._git_state(checkout)
     assert state["commit"] == head.stdout.strip()

@@ -205,7 +205,7 @@ def _replace(path: Path, content: str | bytes) -> Path:
 
 
 def _chosen_run(study: Study, root: str) -> tuple[Store, str] | None:
-    """The run whose verdicts are shown: unchanged settings, complete if possible, then the larger preset, then latest.
+    """The run whose verdicts are shown: complete, with unchanged settings; of the largest preset, the latest.
 
     Runs with settings of their own say nothing of the findings as the study states them.
     """
@@ -217,8 +217,8 @@ def _chosen_run(study: Study, root: str) -> tuple[Store, str] | None:
         changed = changed_settings(study, run.preset, store.manifest["settings"], but=("seeds",))
         if changed or not store.committed() or _revision(store) != study.revision:
             continue
-        complete = set(store.states().values()) == {"done"}
-        candidates.append(((complete, PRESETS.index(run.preset), -rank), store, run.preset))
+        if set(store.states().values()) == {"done"}:
+            candidates.append(((PRESETS.index(run.preset), -rank), store, run.preset))
     if not candidates:
         return None
     _, store, preset = max(candidates, key=lambda candidate: candidate[0])

@@ -31,8 +31,8 @@ def provenance() -> dict[str, Any]:
     Returns:
         Plain values: `time` (UTC, ISO 8601), `versions` (by package; None where it is not installed), `python`,
         `platform`, `machine`, `cpu`, `cpus`, `host`, `argv`, and `git`: None unless the package lies in a checkout,
-        else `commit`, `dirty`, `diff` (against the commit, the first 100 kB), `diff_sha256` (of all of it) and
-        `untracked` (files).
+        else `commit` and, of the package alone, `dirty`, `diff` (against the commit, the first 100 kB), `diff_sha256`
+        (of all of it) and `untracked` (files).
     """
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -79,8 +79,10 @@ def _git_state(package: Path) -> dict[str, Any] | None:
     if (root / "src" / package.name).resolve() != package.resolve():
         return None
     commit = _git(root, "rev-parse", "--verify", "HEAD")
-    difference = b"" if commit is None else _git(root, "diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv")
-    untracked = _git(root, "ls-files", "--others", "--exclude-standard")
+    # what lies elsewhere in the checkout, such as pages and benchmarks, changes no number
+    only, plain = ("--", str(package)), ("--no-color", "--no-ext-diff", "--no-textconv")
+    difference = b"" if commit is None else _git(root, "diff", "HEAD", *plain, *only)
+    untracked = _git(root, "ls-files", "--others", "--exclude-standard", *only)
     files = [] if untracked is None else untracked.decode(errors="replace").splitlines()
     return {
         "commit": None if commit is None else commit.decode().strip(),
