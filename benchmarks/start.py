@@ -5,7 +5,9 @@ empty compilation cache and then with the cache that this left. The clock stops 
 run is stopped. There is no peer.
 """
 
+import contextlib
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -17,6 +19,7 @@ from pathlib import Path
 from harness import main, table
 
 STUDY = "grokking-numerical-stability"
+TERMINAL = {"TERM": "xterm", "COLUMNS": "160", "LINES": "40"}
 
 
 def separatrix() -> dict[str, float]:
@@ -32,18 +35,21 @@ def separatrix() -> dict[str, float]:
 def first_step(folder: Path, name: str) -> float:
     """Start the study in a new store and wait for its first step."""
     command = [sys.executable, "-u", "-m", "separatrix.cli", "run", STUDY, "--store", str(folder / name)]
-    environment = {**os.environ, "SEPARATRIX_CACHE": str(folder / "cache")}
+    environment = {**os.environ, "SEPARATRIX_CACHE": str(folder / "cache"), **TERMINAL}
     began = time.perf_counter()
-    process = subprocess.Popen(command, stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True, env=environment)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if re.search(r"step [1-9]", line):
-            break
-    else:
-        raise RuntimeError(f"{' '.join(command)} ended without a step")
+    mine, theirs = pty.openpty()  # a log has a line every ten seconds, a terminal is shown every step
+    process = subprocess.Popen(command, stderr=theirs, stdout=subprocess.DEVNULL, env=environment)
+    os.close(theirs)
+    shown = ""
+    with contextlib.suppress(OSError):  # the end of a terminal
+        while not re.search(r"[1-9][\d,]*/[\d,]{2,} steps", shown):
+            shown += os.read(mine, 4096).decode(errors="replace")
     seconds = time.perf_counter() - began
-    process.send_signal(signal.SIGINT)
-    process.communicate()
+    if process.poll() is not None:
+        raise RuntimeError(f"{' '.join(command)} ended without a step:\n{shown}")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    os.close(mine)
     return seconds
 
 
