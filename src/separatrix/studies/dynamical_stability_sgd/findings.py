@@ -32,7 +32,9 @@ def smallest_batch(ds):
 def image_batch_growth(ds):
     """Trace at SGD's solution on images with the largest batch over that with the smallest, at the largest rate."""
     trace = at_largest(ds, "images-sgd", "gn_trace")
-    return trace.isel(image_batch=-1) / trace.isel(image_batch=0) if "image_batch" in trace.dims else trace / trace
+    if "image_batch" not in trace.dims:
+        return trace * float("nan")  # a single batch size says nothing
+    return trace.isel(image_batch=-1) / trace.isel(image_batch=0)
 
 
 def log10_worst(loss):
